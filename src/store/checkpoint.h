@@ -1,0 +1,113 @@
+/*
+ * checkpoint.h - the weights of a model, from wherever they are stored, as tensors in the shape a network wants.
+ *
+ *   path 1 ── files ── shards ─┐                      rule: full shape, how it is split
+ *   path 2 ── files ── shards ─┼─ name -> shards ─────────────┬──> struct tensor of one rank
+ *   path 3 (diff) ─────────────┘   (+ differences to add)     rank r of R
+ *
+ * Rows below are the names of the files of a folder (NN, YY two digits); a path may also be one such file.
+ *
+ *   consolidated.NN-of-YY.model.pth        full weights              keys "llma.x"
+ *   consolidated.NN-of-YY.model-diff.pth   to be added               keys "llma.x"
+ *   consolidated.NN.pth                    Meta's original LLaMA     keys "x"
+ *   model.safetensors.index.json, or one *.safetensors               keys "x" or "llma.x"
+ *
+ * Names are always without "llma.". Of several paths a later full one replaces, name by name, and a diff is added.
+ *
+ * Memory: tensors borrow the mapped files wherever their layout and alignment allow. Only sums with a diff, views
+ * that are no rows, misaligned data and f64 are made anew, when first asked for, only the part asked for, and
+ * kept by the checkpoint until ckpt_forget or ckpt_close. All calls but open, forget and close may be made by
+ * several threads at once (a mutex guards what is made).
+ */
+#ifndef SPHINX_STORE_CHECKPOINT_H
+#define SPHINX_STORE_CHECKPOINT_H
+
+#include "core/report.h"
+#include "core/status.h"
+#include "store/raw_tensor.h"
+#include "tensor/tensor.h"
+
+struct checkpoint;
+
+enum ckpt_format {
+    CKPT_CONSOLIDATED,
+    CKPT_CONSOLIDATED_DIFF,
+    CKPT_META_ORIGINAL,
+    CKPT_SAFETENSORS,
+    CKPT_TORCH_FILE, /* a single .pth of another name */
+};
+
+/* How a tensor is spread over the shards of a checkpoint, and over ranks. A and R divide what is split. */
+enum ckpt_split {
+    CKPT_REPLICATED,  /* every shard holds all of it */
+    CKPT_ROWS,        /* dim 0 */
+    CKPT_COLUMNS,     /* dim 1 of a matrix */
+    CKPT_EXPERT_ROWS, /* [E * F, D], expert by expert; each shard has the same part of every expert's F rows */
+};
+
+struct ckpt_rule {
+    enum ckpt_split split;
+    int experts;                  /* E, for CKPT_EXPERT_ROWS */
+    int n_dims;                   /* 0: a single number */
+    int64_t dim[TENSOR_DIMS_MAX]; /* the full shape, before any split */
+};
+
+/* One name, for listing. All pointers are borrowed from the checkpoint. */
+struct ckpt_entry {
+    const char *name;
+    int path;    /* index of the path whose value this is */
+    int n_diffs; /* differences of later paths that are added to it */
+    int shards;
+    const struct raw_tensor *const *shard; /* [shards]: dtype, the shard's shape */
+};
+
+/* Opens the paths, left to right. Reads directories of archives and headers only. An incomplete set names the
+ * missing files; two families in one folder, or a diff as the first path, is an error. report (may be NULL) hears
+ * warnings and is borrowed until ckpt_close. On failure *c is NULL. */
+enum status ckpt_open(struct checkpoint **c, const char *const *paths, int n_paths,
+                      const struct report *report, struct err *e);
+void ckpt_close(struct checkpoint *c); /* accepts NULL */
+
+int ckpt_paths(const struct checkpoint *c);
+const char *ckpt_path(const struct checkpoint *c, int path);
+enum ckpt_format ckpt_path_format(const struct checkpoint *c, int path);
+const char *ckpt_format_text(enum ckpt_format format);
+/* Shards of a path. */
+int ckpt_shards(const struct checkpoint *c, int path);
+
+/* Names in strcmp order. */
+size_t ckpt_count(const struct checkpoint *c);
+const struct ckpt_entry *ckpt_entry(const struct checkpoint *c, size_t i);
+const struct ckpt_entry *ckpt_find(const struct checkpoint *c, const char *name); /* NULL: there is none */
+bool ckpt_has(const struct checkpoint *c, const char *name);
+/* True once ckpt_tensor or ckpt_expert has given entry i out: what stays false is of no use to the model. */
+bool ckpt_used(const struct checkpoint *c, size_t i);
+
+/*
+ * The part of a tensor that rank `rank` of `ranks` computes with (0 and 1: the whole tensor).
+ *   out: dtype as stored (f64 becomes f32), n_dims and dims those of the rule, less the split (a single number
+ *   comes as [1]). One run of rows: data and stride. Otherwise pieces: axis 0 (matrices by ROWS, EXPERT_ROWS) or
+ *   axis 1 (COLUMNS, and vectors by ROWS). All memory belongs to the checkpoint.
+ * For EXPERT_ROWS out is [E * F / ranks, D] with the experts in order; tensor_slice_rows gives expert x as rows
+ * x * F / ranks and on.
+ * Errors name the checkpoint, the tensor and both shapes. NOT_FOUND: no such name. BAD_FORMAT: another shape
+ * or different dtypes in the shards. UNSUPPORTED: a size that the shards or ranks do not divide, or integers.
+ * Copies of a REPLICATED tensor that differ between shards are warned of and the first is taken: compared are up to
+ * 64 KiB of each, spread over large ones.
+ */
+enum status ckpt_tensor(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int rank,
+                        int ranks, struct tensor *out, struct err *e);
+
+/* The rank's part [F / ranks, D] of one expert of an EXPERT_ROWS tensor; otherwise as above. */
+enum status ckpt_expert(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int expert,
+                        int rank, int ranks, struct tensor *out, struct err *e);
+
+/* Frees what was made anew for a name: its tensors are no longer valid. For callers that convert weights one by
+ * one. Not while another thread uses the name. */
+void ckpt_forget(struct checkpoint *c, const char *name);
+
+/* Reads everything and compares each archive member's checksum (safetensors have none). Slow for large files: progress
+ * "check" counts bytes. BAD_FORMAT names the first that differs. */
+enum status ckpt_check(struct checkpoint *c, struct err *e);
+
+#endif
