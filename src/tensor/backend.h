@@ -59,8 +59,8 @@ struct backend {
     void (*linear)(const struct exec *e, struct tensor *y, const struct tensor *x, const struct tensor *w,
                    const float *bias);
     /* out [T, K] (+)= in [T, N] . w [N, K]; T rows each, ld floats apart. Forward of the experts' w2, dx of linear. */
-    void (*linear_transposed)(const struct exec *e, float *out, int64_t ld_out, const float *in, int64_t ld_in,
-                              int64_t rows, const struct tensor *w, bool accumulate);
+    void (*linear_transposed)(const struct exec *e, float *out, int64_t ld_out, const float *in,
+                              int64_t ld_in, int64_t rows, const struct tensor *w, bool accumulate);
     /* dw [N, K] += dy [T, N]^T . x [T, K]; all float32, row strides in floats */
     void (*linear_weight_grad)(const struct exec *e, float *dw, int64_t ld_dw, const float *dy, int64_t ld_dy,
                                const float *x, int64_t ld_x, int64_t rows, int64_t n, int64_t k);
@@ -68,21 +68,24 @@ struct backend {
     void (*attention)(const struct exec *e, struct tensor *y, const struct tensor *q, const struct tensor *k,
                       const struct tensor *v, const struct attention_shape *s);
     void (*attention_backward)(const struct exec *e, const struct tensor *y, const struct tensor *q,
-                               const struct tensor *k, const struct tensor *v, const struct attention_shape *s);
+                               const struct tensor *k, const struct tensor *v,
+                               const struct attention_shape *s);
 
     void (*layer_norm)(const struct exec *e, struct tensor *y, const struct tensor *x, const float *w,
                        const float *b, float eps);
-    void (*layer_norm_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x, const float *w,
-                                float *dw, float *db, float eps);
-    void (*rms_norm)(const struct exec *e, struct tensor *y, const struct tensor *x, const float *w, float eps);
-    void (*rms_norm_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x, const float *w,
-                              float *dw, float eps);
+    void (*layer_norm_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x,
+                                const float *w, float *dw, float *db, float eps);
+    void (*rms_norm)(const struct exec *e, struct tensor *y, const struct tensor *x, const float *w,
+                     float eps);
+    void (*rms_norm_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x,
+                              const float *w, float *dw, float eps);
 
     void (*activate)(const struct exec *e, struct tensor *y, const struct tensor *x, enum activation a);
     void (*activate_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x,
                               enum activation a);
     /* y = silu(gate) * up */
-    void (*swiglu)(const struct exec *e, struct tensor *y, const struct tensor *gate, const struct tensor *up);
+    void (*swiglu)(const struct exec *e, struct tensor *y, const struct tensor *gate,
+                   const struct tensor *up);
     void (*swiglu_backward)(const struct exec *e, const struct tensor *y, const struct tensor *gate,
                             const struct tensor *up);
 
@@ -92,15 +95,17 @@ struct backend {
     void (*residual_backward)(const struct exec *e, const struct tensor *y, const struct tensor *h,
                               const struct tensor *x, const float *gamma, float *dgamma);
     /* y[t] = x[t] + p[t mod rows(p)] */
-    void (*add_periodic)(const struct exec *e, struct tensor *y, const struct tensor *x, const struct tensor *p);
+    void (*add_periodic)(const struct exec *e, struct tensor *y, const struct tensor *x,
+                         const struct tensor *p);
     void (*add_periodic_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x,
                                   const struct tensor *p);
 
     /* Rotates pairs (2i, 2i+1) of every head: angles [T, d] holds cos, sin of pair i at 2i, 2i+1.
      * y may be x. */
-    void (*rope)(const struct exec *e, struct tensor *y, const struct tensor *x, const float *angles, int head_dim);
-    void (*rope_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x, const float *angles,
-                          int head_dim);
+    void (*rope)(const struct exec *e, struct tensor *y, const struct tensor *x, const float *angles,
+                 int head_dim);
+    void (*rope_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x,
+                          const float *angles, int head_dim);
 
     /* y[t] = source[ref[t].part] row ref[t].row, any weight dtype, converted. */
     void (*gather)(const struct exec *e, struct tensor *y, const struct tensor *const *sources,
@@ -108,8 +113,8 @@ struct backend {
     void (*gather_backward)(const struct exec *e, const struct tensor *y, const struct tensor *const *sources,
                             const struct row_ref *ref);
     /* y[t] = sum_j weight[t, j] * x[index[t * taps + j]]; index < 0 skips the tap. weight [T, taps] float32 */
-    void (*combine)(const struct exec *e, struct tensor *y, const struct tensor *x, const struct tensor *weight,
-                    const int32_t *index, int taps);
+    void (*combine)(const struct exec *e, struct tensor *y, const struct tensor *x,
+                    const struct tensor *weight, const int32_t *index, int taps);
     void (*combine_backward)(const struct exec *e, const struct tensor *y, const struct tensor *x,
                              const struct tensor *weight, const int32_t *index, int taps);
     /* The k largest of each row of x [T, E] (ties: lowest index), largest first, and their softmax among themselves.
@@ -121,9 +126,10 @@ struct backend {
     /* Non-overlapping patches: y row (v, i, j), column (c, dy, dx) = x(v, i*patch+dy, j*patch+dx, c). Rows are ordered
      * v, i, j and columns c, dy, dx, as convolution weights [N, C, patch, patch] are, so that a convolution
      * whose stride is its size is a linear of the patches. Cells beyond floor(size / patch) are left out. */
-    void (*patches)(const struct exec *e, struct tensor *y, const float *x, const struct map_shape *s, int patch);
-    void (*patches_backward)(const struct exec *e, const struct tensor *y, float *dx, const struct map_shape *s,
-                             int patch);
+    void (*patches)(const struct exec *e, struct tensor *y, const float *x, const struct map_shape *s,
+                    int patch);
+    void (*patches_backward)(const struct exec *e, const struct tensor *y, float *dx,
+                             const struct map_shape *s, int patch);
     /* Depthwise k x k convolution (cross-correlation), zero padding k/2, stride 1.
      *   x, y [V*height*width, C]   w [C, k*k]   bias [C] */
     void (*depthwise_conv)(const struct exec *e, struct tensor *y, const struct tensor *x, const float *w,

@@ -70,29 +70,29 @@ static void f64_row_to_f32(float *dst, const void *src, size_t n)
     }
 }
 
-#define DEFINE_HALF(type)                                                                                     \
-    static void type##_row_to_f32(float *dst, const void *src, size_t n)                                      \
-    {                                                                                                         \
-        for (size_t i = 0; i < n; i++) {                                                                      \
-            uint16_t h;                                                                                       \
-                                                                                                              \
-            memcpy(&h, (const char *)src + i * sizeof h, sizeof h);                                           \
-            dst[i] = type##_to_f32(h);                                                                        \
-        }                                                                                                     \
-    }                                                                                                         \
-    static void type##_row_from_f32(void *dst, const float *src, size_t n)                                    \
-    {                                                                                                         \
-        for (size_t i = 0; i < n; i++) {                                                                      \
-            uint16_t h = f32_to_##type(src[i]);                                                               \
-                                                                                                              \
-            memcpy((char *)dst + i * sizeof h, &h, sizeof h);                                                 \
-        }                                                                                                     \
+#define DEFINE_HALF(type)                                                                                    \
+    static void type##_row_to_f32(float *dst, const void *src, size_t n)                                     \
+    {                                                                                                        \
+        for (size_t i = 0; i < n; i++) {                                                                     \
+            uint16_t h;                                                                                      \
+                                                                                                             \
+            memcpy(&h, (const char *)src + i * sizeof h, sizeof h);                                          \
+            dst[i] = type##_to_f32(h);                                                                       \
+        }                                                                                                    \
+    }                                                                                                        \
+    static void type##_row_from_f32(void *dst, const float *src, size_t n)                                   \
+    {                                                                                                        \
+        for (size_t i = 0; i < n; i++) {                                                                     \
+            uint16_t h = f32_to_##type(src[i]);                                                              \
+                                                                                                             \
+            memcpy((char *)dst + i * sizeof h, &h, sizeof h);                                                \
+        }                                                                                                    \
     }
 DEFINE_HALF(f16)
 DEFINE_HALF(bf16)
 
 static const struct dtype_info infos[DTYPE_COUNT] = {
-#define X(code, name, safetensors, elements, bytes, to, from)                                                 \
+#define X(code, name, safetensors, elements, bytes, to, from)                                                \
     [DTYPE_##code] = { name, safetensors, elements, bytes, to, from },
     DTYPE_MAP(X)
 #undef X

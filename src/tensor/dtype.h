@@ -13,23 +13,23 @@
 
 /* X(code, name, name in safetensors, elements and bytes of a block, to f32, from f32). The two functions are private
  * to dtype.c; NULL marks types that cannot hold weights. The order is never stored. */
-#define DTYPE_MAP(X)                                                                                          \
-    X(F32, "f32", "F32", 1, 4, f32_row_to_f32, f32_row_from_f32)                                                                                \
-    X(F16, "f16", "F16", 1, 2, f16_row_to_f32, f16_row_from_f32)                                                                                \
-    X(BF16, "bf16", "BF16", 1, 2, bf16_row_to_f32, bf16_row_from_f32)                                                                             \
-    X(F64, "f64", "F64", 1, 8, f64_row_to_f32, NULL)                                                                                \
-    X(I64, "i64", "I64", 1, 8, NULL, NULL)                                                                                \
-    X(I32, "i32", "I32", 1, 4, NULL, NULL)                                                                                \
-    X(I16, "i16", "I16", 1, 2, NULL, NULL)                                                                                \
-    X(I8, "i8", "I8", 1, 1, NULL, NULL)                                                                                   \
-    X(U8, "u8", "U8", 1, 1, NULL, NULL)                                                                                   \
+#define DTYPE_MAP(X)                                                                                         \
+    X(F32, "f32", "F32", 1, 4, f32_row_to_f32, f32_row_from_f32)                                             \
+    X(F16, "f16", "F16", 1, 2, f16_row_to_f32, f16_row_from_f32)                                             \
+    X(BF16, "bf16", "BF16", 1, 2, bf16_row_to_f32, bf16_row_from_f32)                                        \
+    X(F64, "f64", "F64", 1, 8, f64_row_to_f32, NULL)                                                         \
+    X(I64, "i64", "I64", 1, 8, NULL, NULL)                                                                   \
+    X(I32, "i32", "I32", 1, 4, NULL, NULL)                                                                   \
+    X(I16, "i16", "I16", 1, 2, NULL, NULL)                                                                   \
+    X(I8, "i8", "I8", 1, 1, NULL, NULL)                                                                      \
+    X(U8, "u8", "U8", 1, 1, NULL, NULL)                                                                      \
     X(BOOL, "bool", "BOOL", 1, 1, NULL, NULL)
 
 enum dtype {
 #define X(code, ...) DTYPE_##code,
     DTYPE_MAP(X)
 #undef X
-    DTYPE_COUNT
+        DTYPE_COUNT
 };
 
 struct dtype_info {

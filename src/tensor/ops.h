@@ -81,14 +81,15 @@ struct tensor *embed(struct ctx *c, const struct tensor *w, const int32_t *ids, 
 struct tensor *attention(struct ctx *c, struct tensor *q, struct tensor *k, struct tensor *v,
                          const struct attention_shape *s);
 /* The two arrays of attention_shape for `segments` runs of `length` queries, each seeing its own `seen` rows. */
-bool attention_segments(struct ctx *c, struct attention_shape *s, int64_t segments, int64_t length, int64_t seen);
+bool attention_segments(struct ctx *c, struct attention_shape *s, int64_t segments, int64_t length,
+                        int64_t seen);
 
 /* Rotary embedding, interleaved pairs (Su et al. 2021; Meta's layout, spec 05).   x [T, H*d]   angles [T, d] from rope_angles */
 struct tensor *rope(struct ctx *c, struct tensor *x, const struct tensor *angles, int head_dim);
 /* cos and sin of position * scale * theta^(-2i/d), pair i at columns 2i, 2i+1 -> [T, d], computed as PyTorch does in
  * float32. round_bf16 rounds position * scale to bf16 first (spec 05: upstream with scaling in bf16). */
-struct tensor *rope_angles(struct ctx *c, const int32_t *position, int64_t T, int head_dim, float theta, float scale,
-                           bool round_bf16);
+struct tensor *rope_angles(struct ctx *c, const int32_t *position, int64_t T, int head_dim, float theta,
+                           float scale, bool round_bf16);
 
 /* Copies x's rows to rows row[t] of cache (f32, f16, bf16), rounding. Not differentiable: inference only. */
 void store_rows(struct ctx *c, struct tensor *cache, const int32_t *row, const struct tensor *x);
@@ -96,7 +97,8 @@ void store_rows(struct ctx *c, struct tensor *cache, const int32_t *row, const s
 /* ---- row by row -------------------------------------------------------------------------------------------- */
 
 /* (x - mean) / sqrt(variance + eps) * w + b, biased variance (Ba et al. 2016).   w, b [D] vec */
-struct tensor *layer_norm(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b, float eps);
+struct tensor *layer_norm(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b,
+                          float eps);
 /* x / sqrt(mean(x^2) + eps) * w (Zhang & Sennrich 2019).   w [D] vec */
 struct tensor *rms_norm(struct ctx *c, struct tensor *x, const struct tensor *w, float eps);
 /* GELU_ERF x(1+erf(x/sqrt 2))/2, GELU_QUICK x sigmoid(1.702x), SILU x sigmoid(x). Without a tape, in place of x. */
@@ -117,7 +119,8 @@ struct tensor *add_periodic(struct ctx *c, struct tensor *x, const struct tensor
 struct tensor *gather(struct ctx *c, struct tensor *const *sources, const struct row_ref *ref, int64_t T);
 /* Row t is the sum over j of weight[t, j] * x[index[t * taps + j]]: means, interpolation, experts' answers.
  * index < 0 skips a tap; weight [T, taps] f32; index must live as long as the tape. */
-struct tensor *combine(struct ctx *c, struct tensor *x, struct tensor *weight, const int32_t *index, int taps);
+struct tensor *combine(struct ctx *c, struct tensor *x, struct tensor *weight, const int32_t *index,
+                       int taps);
 /* Columns of all parts side by side, in order.   parts [n], T rows each */
 struct tensor *concat_columns(struct ctx *c, struct tensor *const *parts, int n);
 /* The k largest of each row, largest first, and their softmax among themselves -> [T, k]; *index [T, k] in the arena. */
@@ -132,7 +135,7 @@ struct tensor *patches(struct ctx *c, struct tensor *x, const struct map_shape *
 struct map_shape map_planar(int64_t maps, int64_t channels, int64_t height, int64_t width);
 struct map_shape map_rows(int64_t maps, int64_t channels, int64_t height, int64_t width);
 /* x [V*H*W, C] -> same.   w [C, size*size] vec, bias [C] vec */
-struct tensor *depthwise_conv(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *bias,
-                              int64_t height, int64_t width, int size);
+struct tensor *depthwise_conv(struct ctx *c, struct tensor *x, const struct tensor *w,
+                              const struct tensor *bias, int64_t height, int64_t width, int size);
 
 #endif

@@ -5,7 +5,9 @@
 
 struct tensor tensor_matrix(enum dtype dtype, void *data, int64_t rows, int64_t columns)
 {
-    struct tensor t = { .dtype = dtype, .n_dims = 2, .dim = { rows, columns }, .stride = columns, .data = data };
+    struct tensor t = {
+        .dtype = dtype, .n_dims = 2, .dim = { rows, columns }, .stride = columns, .data = data
+    };
 
     return t;
 }
@@ -20,7 +22,8 @@ const void *tensor_row(const struct tensor *t, int64_t row, int64_t first, int64
     const struct tensor_pieces *p = t->pieces;
     int64_t width, done;
 
-    assert(row >= 0 && row < tensor_rows(t) && first >= 0 && count >= 0 && first + count <= tensor_columns(t));
+    assert(row >= 0 && row < tensor_rows(t) && first >= 0 && count >= 0 &&
+           first + count <= tensor_columns(t));
     if (p == NULL) return element(t->dtype, t->data, row * t->stride + first);
     if (p->axis == 0) {
         int64_t rows = tensor_rows(t) / p->count, i = row / rows;
@@ -58,7 +61,8 @@ void tensor_row_f32(const struct tensor *t, int64_t row, int64_t first, int64_t 
     }
 }
 
-struct tensor tensor_slice_rows(const struct tensor *t, int64_t first, int64_t count, struct tensor_pieces *pieces)
+struct tensor tensor_slice_rows(const struct tensor *t, int64_t first, int64_t count,
+                                struct tensor_pieces *pieces)
 {
     struct tensor s = *t;
     const struct tensor_pieces *p = t->pieces;

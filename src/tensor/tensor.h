@@ -70,6 +70,7 @@ void tensor_row_f32(const struct tensor *t, int64_t row, int64_t first, int64_t 
 /* Rows first .. first+count-1 of a 2-D weight, pieces or not, as a tensor that borrows t's memory. For pieces
  * along axis 0, first and count must be multiples of the piece's rows or lie inside one piece; `pieces` is the
  * caller's storage for the result's piece table. */
-struct tensor tensor_slice_rows(const struct tensor *t, int64_t first, int64_t count, struct tensor_pieces *pieces);
+struct tensor tensor_slice_rows(const struct tensor *t, int64_t first, int64_t count,
+                                struct tensor_pieces *pieces);
 
 #endif

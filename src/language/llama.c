@@ -1,0 +1,188 @@
+/*
+ * llama.c - the language model.
+ *
+ *   h = embeddings (words, with the image's words after BOS)
+ *     layers x { h += wo(attention(rope(wq n), rope(wk n), wv n)), n = rms_norm(h);  h += ffn(rms_norm(h)) }
+ *   logits = output(rms_norm(h))
+ *
+ * Heads, experts' widths and the rest are read off the weights' shapes, so a rank that holds half of the heads runs this
+ * code unchanged. Rotary pairs are interleaved, Meta's layout: rotating halves instead leaves the text fluent and wrong.
+ * Mirrors upstream's llama_ens.py and mixtral_sparse.py. Goldens: llama.layer.0, logits.
+ */
+#include "language/llama.h"
+
+#include <assert.h>
+#include <math.h>
+
+enum status llama_init(struct llama *m, const struct llama_config *config, struct arena *a, struct err *e)
+{
+    memset(m, 0, sizeof *m);
+    m->config = *config;
+    m->layers = arena_calloc(a, (size_t)config->n_layers, sizeof *m->layers);
+    if (m->layers == NULL) return err_no_memory(e, "llama");
+    for (int i = 0; i < config->n_layers && config->n_experts > 0; i++) {
+        struct llama_layer *l = &m->layers[i];
+        struct tensor *experts = arena_calloc(a, 3 * (size_t)config->n_experts, sizeof *experts);
+
+        if (experts == NULL) return err_no_memory(e, "llama");
+        l->e1 = experts;
+        l->e2 = experts + config->n_experts;
+        l->e3 = experts + 2 * (size_t)config->n_experts;
+    }
+    return STATUS_OK;
+}
+
+static void layer_params(struct llama_layer *l, const struct llama_config *k, struct param_visitor *v)
+{
+    int64_t dim = k->dim, head_dim = k->dim / k->n_heads, width = k->ffn_width,
+            kv_width = k->n_kv_heads * head_dim;
+
+    param(v, &l->attention_norm, PARAM_VECTOR, SPLIT_NONE, SHAPE(dim), "attention_norm.weight");
+    param(v, &l->wq, PARAM_MATRIX, SPLIT_ROWS, SHAPE(dim, dim), "attention.wq.weight");
+    param(v, &l->wk, PARAM_MATRIX, SPLIT_ROWS, SHAPE(kv_width, dim), "attention.wk.weight");
+    param(v, &l->wv, PARAM_MATRIX, SPLIT_ROWS, SHAPE(kv_width, dim), "attention.wv.weight");
+    param(v, &l->wo, PARAM_MATRIX, SPLIT_COLUMNS, SHAPE(dim, dim), "attention.wo.weight");
+    param(v, &l->ffn_norm, PARAM_VECTOR, SPLIT_NONE, SHAPE(dim), "ffn_norm.weight");
+    if (k->n_experts > 0) {
+        param(v, &l->gate, PARAM_MATRIX, SPLIT_NONE, SHAPE(k->n_experts, dim), "feed_forward.gate.weight");
+        param_experts(v, l->e1, k->n_experts, width, dim, "feed_forward.w1");
+        param_experts(v, l->e2, k->n_experts, width, dim, "feed_forward.w2");
+        param_experts(v, l->e3, k->n_experts, width, dim, "feed_forward.w3");
+    } else {
+        param(v, &l->w1, PARAM_MATRIX, SPLIT_ROWS, SHAPE(width, dim), "feed_forward.w1.weight");
+        param(v, &l->w2, PARAM_MATRIX, SPLIT_COLUMNS, SHAPE(dim, width), "feed_forward.w2.weight");
+        param(v, &l->w3, PARAM_MATRIX, SPLIT_ROWS, SHAPE(width, dim), "feed_forward.w3.weight");
+    }
+}
+
+void llama_params(struct llama *m, struct param_visitor *v)
+{
+    const struct llama_config *k = &m->config;
+
+    param(v, &m->tok_embeddings, PARAM_MATRIX, SPLIT_COLUMNS, SHAPE(k->vocab, k->dim),
+          "tok_embeddings.weight");
+    for (int i = 0; i < k->n_layers; i++) {
+        size_t length = param_enter(v, "layers.%d.", i);
+
+        layer_params(&m->layers[i], k, v);
+        param_leave(v, length);
+    }
+    param(v, &m->norm, PARAM_VECTOR, SPLIT_NONE, SHAPE(k->dim), "norm.weight");
+    param(v, &m->output, PARAM_MATRIX, SPLIT_ROWS, SHAPE(k->vocab, k->dim), "output.weight");
+}
+
+struct tensor *llama_embed(struct ctx *c, const struct llama *m, const int32_t *ids, int64_t T)
+{
+    return embed(c, &m->tok_embeddings, ids, T);
+}
+
+static struct tensor *self_attention(struct ctx *c, const struct llama_layer *l, struct tensor *x,
+                                     int head_dim, const struct tensor *angles,
+                                     const struct attention_shape *shape, const struct llama_batch *b,
+                                     struct tensor *cache_k, struct tensor *cache_v)
+{
+    struct tensor *q = rope(c, linear_column(c, x, &l->wq, NULL), angles, head_dim);
+    struct tensor *k = rope(c, linear_column(c, x, &l->wk, NULL), angles, head_dim);
+    struct tensor *v = linear_column(c, x, &l->wv, NULL);
+
+    if (cache_k != NULL) { /* later steps see these keys and values too, so all go through the cache */
+        store_rows(c, cache_k, b->cache_row, k);
+        store_rows(c, cache_v, b->cache_row, v);
+        k = k != NULL ? cache_k : NULL;
+        v = v != NULL ? cache_v : NULL;
+    }
+    return linear_row(c, attention(c, q, k, v, shape), &l->wo, NULL);
+}
+
+static struct tensor *feed_forward(struct ctx *c, const struct llama_layer *l, struct tensor *x)
+{
+    return linear_row(c, swiglu(c, linear_column(c, x, &l->w1, NULL), linear_column(c, x, &l->w3, NULL)),
+                      &l->w2, NULL);
+}
+
+/* The rows of x that expert e is to answer, through its feed-forward; NULL when there are none.
+ *   slot[t*k + j] receives where token t's j-th answer stands. */
+static struct tensor *expert(struct ctx *c, const struct llama_layer *l, int e, struct tensor **x,
+                             const int32_t *choice, int64_t n, int per_token, struct row_ref *slot)
+{
+    struct row_ref *ref;
+    struct tensor *y;
+    int64_t count = 0;
+
+    for (int64_t i = 0; i < n; i++) count += choice[i] == e;
+    if (count == 0) return NULL;
+    ref = ctx_alloc(c, (size_t)count, sizeof *ref);
+    if (ref == NULL) return NULL;
+    count = 0;
+    for (int64_t i = 0; i < n; i++) {
+        if (choice[i] != e) continue;
+        slot[i] = (struct row_ref){ e, (int32_t)count };
+        ref[count++] = (struct row_ref){ 0, (int32_t)(i / per_token) };
+    }
+    y = gather(c, x, ref, count);
+    y = swiglu(c, linear(c, y, &l->e1[e], NULL), linear(c, y, &l->e3[e], NULL));
+    return linear_transposed(c, y, &l->e2[e]);
+}
+
+/* Every token is answered by its best experts, weighed by the router. Ranks hold a slice of every expert. */
+static struct tensor *mixture(struct ctx *c, const struct llama_layer *l, const struct llama_config *k,
+                              struct tensor *x)
+{
+    int32_t *choice = NULL, *order;
+    struct tensor **answers = ctx_alloc(c, (size_t)k->n_experts, sizeof(struct tensor *)), *weight, **source;
+    struct row_ref *slot;
+    int64_t n;
+
+    weight = softmax_top_k(c, linear(c, x, &l->gate, NULL), k->n_experts_per_token, &choice);
+    source = ctx_alloc(c, 1, sizeof(struct tensor *));
+    if (weight == NULL || answers == NULL || source == NULL) return NULL;
+    *source = x;
+    n = tensor_rows(x) * k->n_experts_per_token;
+    slot = ctx_alloc(c, (size_t)n, sizeof *slot);
+    order = ctx_alloc(c, (size_t)n, sizeof *order);
+    if (slot == NULL || order == NULL) return NULL;
+    for (int e = 0; e < k->n_experts; e++) {
+        answers[e] = expert(c, l, e, source, choice, n, k->n_experts_per_token, slot);
+    }
+    for (int64_t i = 0; i < n; i++) order[i] = (int32_t)i;
+    return sum_ranks(c, combine(c, gather(c, answers, slot, n), weight, order, k->n_experts_per_token));
+}
+
+struct tensor *llama_forward(struct ctx *c, const struct llama *m, struct tensor *h,
+                             const struct llama_batch *b, struct kv_cache *kv)
+{
+    const struct llama_config *k = &m->config;
+    int head_dim = k->dim / k->n_heads;
+    int32_t *count = ctx_alloc(c, (size_t)b->T, sizeof *count);
+    struct tensor *angles =
+        rope_angles(c, b->position, b->T, head_dim, k->rope_theta, k->rope_scale, k->rope_round_bf16);
+    struct attention_shape shape = {
+        .head_dim = head_dim, .scale = 1.0f / sqrtf((float)head_dim), .first = b->first, .count = count
+    };
+
+    if (count == NULL || angles == NULL) return NULL;
+    for (int64_t t = 0; t < b->T; t++) count[t] = b->position[t] + 1;
+    for (int i = 0; i < k->n_layers; i++) {
+        const struct llama_layer *l = &m->layers[i];
+        struct arena_mark scope = scope_begin(c);
+        struct tensor *x;
+
+        shape.heads = (int)l->wq.dim[0] / head_dim;
+        shape.kv_heads = (int)l->wk.dim[0] / head_dim;
+        x = self_attention(c, l, rms_norm(c, h, &l->attention_norm, k->norm_eps), head_dim, angles, &shape, b,
+                           kv != NULL ? &kv->k[i] : NULL, kv != NULL ? &kv->v[i] : NULL);
+        h = residual(c, h, x, NULL);
+        x = rms_norm(c, h, &l->ffn_norm, k->norm_eps);
+        x = k->n_experts > 0 ? mixture(c, l, k, x) : feed_forward(c, l, x);
+        h = observe(c, residual(c, h, x, NULL), "llama.layer.%d", i);
+        scope_end(c, scope);
+        if (b->T > 1) report_progress(c->report, "prefill", (uint64_t)i + 1, (uint64_t)k->n_layers);
+    }
+    return h;
+}
+
+struct tensor *llama_logits(struct ctx *c, const struct llama *m, struct tensor *h)
+{
+    return gather_columns(c,
+                          linear_column(c, rms_norm(c, h, &m->norm, m->config.norm_eps), &m->output, NULL));
+}

@@ -1,0 +1,36 @@
+/*
+ * op_common.h - what the op files share: making a result and recording its backward. Private to src/tensor.
+ */
+#ifndef SPHINX_TENSOR_OP_COMMON_H
+#define SPHINX_TENSOR_OP_COMMON_H
+
+#include "tensor/ops.h"
+
+#include <assert.h>
+
+static inline bool has_grad(const struct tensor *t)
+{
+    return t != NULL && t->grad != NULL;
+}
+
+/* Vectors (norm weights, biases) are contiguous float32; NULL stays NULL. */
+static inline const float *vec(const struct tensor *t)
+{
+    assert(t == NULL || (t->dtype == DTYPE_F32 && t->pieces == NULL));
+    return t != NULL ? tensor_f32(t) : NULL;
+}
+
+static inline float *vec_grad(const struct tensor *t)
+{
+    return t != NULL ? t->grad : NULL;
+}
+
+/* Appends a backward to the tape. `args` (size bytes) is copied into the arena. Without a tape, or when y has no
+ * gradient to pass on, does nothing. Returns y, or NULL when memory runs out. */
+struct tensor *tape_record(struct ctx *c, struct tensor *y, void (*backward)(struct ctx *, const void *),
+                           const void *args, size_t size);
+
+/* True when the heavy ops should give up: failed before, or the caller cancelled (then the failure is recorded). */
+bool ctx_stopped(struct ctx *c);
+
+#endif

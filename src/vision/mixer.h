@@ -1,0 +1,45 @@
+/*
+ * mixer.h - joins what the encoders saw into the image words that the language model reads. Spec 04 section 6.
+ */
+#ifndef SPHINX_VISION_MIXER_H
+#define SPHINX_VISION_MIXER_H
+
+#include "tensor/params.h"
+
+struct mixer_config {
+    int grid;                 /* patch tokens per side: view size / patch size */
+    int width;                /* D of the language model */
+    int channels;             /* sum of the widths of CLIP, ConvNeXt and DINOv2, those the variant has */
+    int queries, query_width; /* 0: the variant has no Q-Former */
+    bool pool_parts;          /* ens5p2: part views' patches are averaged 2x2 before the projection */
+};
+
+struct mixer {
+    struct mixer_config config;
+    struct dense visual_proj, qformer_proj;
+    struct norm visual_norm, qformer_norm;
+    struct tensor start_img, end_img;
+};
+
+/* What the encoders gave for V views; those that the variant lacks are NULL. */
+struct features {
+    struct tensor *clip;     /* [V*(1+grid*grid), width] */
+    struct tensor *convnext; /* the same, from mixer_spread */
+    struct tensor *dinov2;   /* the same */
+    struct tensor *qformer;  /* [V*queries, query_width] */
+};
+
+void mixer_init(struct mixer *m, const struct mixer_config *config);
+void mixer_params(struct mixer *m, struct param_visitor *v);
+
+/* Image words that V views become. */
+int64_t mixer_words(const struct mixer_config *config, int64_t n_views);
+
+/* ConvNeXt's map [V*side*side, C] -> [V*(1+grid*grid), C]: each cell repeated to fill the grid, and before them the mean of
+ * all cells in the place of a class token. grid is a multiple of side. */
+struct tensor *mixer_spread(struct ctx *c, struct tensor *map, int64_t n_views, int64_t side, int64_t grid);
+
+/* -> [mixer_words, D] */
+struct tensor *mixer_mix(struct ctx *c, const struct mixer *m, const struct features *f, int64_t n_views);
+
+#endif
