@@ -136,7 +136,8 @@ static struct tensor *mixture(struct ctx *c, const struct llama_layer *l, const 
     weight = softmax_top_k(c, linear(c, x, &l->gate, NULL), k->n_experts_per_token, &choice);
     source = ctx_alloc(c, 1, sizeof(struct tensor *));
     if (weight == NULL || answers == NULL || source == NULL) return NULL;
-    *source = x;
+    *source = copy_to_ranks(c, x); /* each rank answers with its slice of every expert */
+    weight = copy_to_ranks(c, weight);
     n = tensor_rows(x) * k->n_experts_per_token;
     slot = ctx_alloc(c, (size_t)n, sizeof *slot);
     order = ctx_alloc(c, (size_t)n, sizeof *order);

@@ -111,12 +111,11 @@ static void copy_to_ranks_backward(struct ctx *c, const void *args)
     if (c->comm->all_reduce(c->comm, a->y->grad, n, &c->err) == STATUS_OK) pass_gradient(a->x, a->y);
 }
 
-/* x itself, but with a gradient of its own that is summed over the ranks before it reaches x. */
-static struct tensor *copy_to_ranks(struct ctx *c, struct tensor *x)
+struct tensor *copy_to_ranks(struct ctx *c, struct tensor *x)
 {
     struct comm_args args = { x, NULL };
 
-    if (ranks_one(c) || c->tape == NULL || !has_grad(x)) return x;
+    if (x == NULL || ranks_one(c) || c->tape == NULL || !has_grad(x)) return x;
     args.y = tensor_new(c, tensor_rows(x), tensor_columns(x), true);
     if (args.y == NULL) return NULL;
     for (int64_t t = 0; t < tensor_rows(x); t++) {
@@ -153,7 +152,7 @@ struct tensor *sum_ranks(struct ctx *c, struct tensor *x)
 
 struct tensor *linear_column(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b)
 {
-    return x != NULL ? linear(c, copy_to_ranks(c, x), w, b) : NULL;
+    return linear(c, copy_to_ranks(c, x), w, b);
 }
 
 struct tensor *linear_row(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b)

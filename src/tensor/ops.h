@@ -67,6 +67,8 @@ struct tensor *linear_transposed(struct ctx *c, struct tensor *x, const struct t
  * row: w's columns are split and x is this rank's columns; the results are summed over ranks, b is added once. */
 struct tensor *linear_column(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b);
 struct tensor *linear_row(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b);
+/* x itself, as every rank's slices use it: its gradient is summed over the ranks (what linear_column begins with). */
+struct tensor *copy_to_ranks(struct ctx *c, struct tensor *x);
 /* Sums x over the ranks (what linear_row ends with). */
 struct tensor *sum_ranks(struct ctx *c, struct tensor *x);
 /* x [T, N/ranks] -> [T, N], every rank's columns side by side. */
