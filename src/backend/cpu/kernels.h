@@ -1,0 +1,80 @@
+/*
+ * kernels.h - the one list of kernels that drives the declarations, the level tables, the tests and the benchmark;
+ * and the few lines that every kernel needs.
+ */
+#ifndef SPHINX_BACKEND_CPU_KERNELS_H
+#define SPHINX_BACKEND_CPU_KERNELS_H
+
+#include "tensor/backend.h"
+
+#include <omp.h>
+
+/* Written once with vector types (simd/), built for every level; their definition is in ref/. */
+#define KERNELS_SIMD(X)
+
+/* Plain C at every level: little work, or work that waits for memory; and the gradients. */
+#define KERNELS_PLAIN(X)                                                                                     \
+    X(linear)                                                                                                \
+    X(linear_transposed)                                                                                     \
+    X(linear_weight_grad)                                                                                    \
+    X(attention)                                                                                             \
+    X(attention_backward)                                                                                    \
+    X(layer_norm)                                                                                            \
+    X(layer_norm_backward)                                                                                   \
+    X(rms_norm)                                                                                              \
+    X(rms_norm_backward)                                                                                     \
+    X(activate)                                                                                              \
+    X(activate_backward)                                                                                     \
+    X(swiglu)                                                                                                \
+    X(swiglu_backward)                                                                                       \
+    X(residual)                                                                                              \
+    X(residual_backward)                                                                                     \
+    X(add_periodic)                                                                                          \
+    X(add_periodic_backward)                                                                                 \
+    X(rope)                                                                                                  \
+    X(rope_backward)                                                                                         \
+    X(gather)                                                                                                \
+    X(gather_backward)                                                                                       \
+    X(combine)                                                                                               \
+    X(combine_backward)                                                                                      \
+    X(softmax_top_k)                                                                                         \
+    X(softmax_top_k_backward)                                                                                \
+    X(patches)                                                                                               \
+    X(patches_backward)                                                                                      \
+    X(depthwise_conv)                                                                                        \
+    X(depthwise_conv_backward)                                                                               \
+    X(store_rows)
+
+/* Declares `prefix_kernel` with the type that the backend table gives that kernel. */
+#define KERNEL_DECLARE(prefix, kernel) __typeof__(*((struct backend *)0)->kernel) prefix##_##kernel;
+
+/* Starting the threads costs some microseconds: smaller work (in element operations) stays on the calling thread. */
+enum { WORK_MIN = 1 << 15 };
+
+static inline int threads_for(const struct exec *e, int64_t work)
+{
+    return work < WORK_MIN ? 1 : e->threads;
+}
+
+/* This thread's scratch, inside a parallel region. */
+static inline void *thread_scratch(const struct exec *e)
+{
+    return e->scratch + (size_t)omp_get_thread_num() * KERNEL_SCRATCH_BYTES;
+}
+
+static inline float *data_row(const struct tensor *t, int64_t row)
+{
+    return tensor_f32(t) + row * t->stride;
+}
+
+static inline float *grad_row(const struct tensor *t, int64_t row)
+{
+    return t->grad + row * t->stride;
+}
+
+static inline int64_t min_i64(int64_t a, int64_t b)
+{
+    return a < b ? a : b;
+}
+
+#endif
