@@ -1,0 +1,253 @@
+/*
+ * sphinx.h - SPHINX, the multimodal language model, as a library. The only header that users need.
+ *
+ *     sphinx_model *model;  sphinx_session *session;  sphinx_answer *answer;  sphinx_error error = { 0 };
+ *     const char *path = "models/SPHINX-v2-1k";
+ *
+ *     sphinx_model_open(&model, &path, 1, NULL, &error);
+ *     sphinx_session_open(&session, model, NULL, &error);
+ *     sphinx_session_image_file(session, "cat.jpg", &error);
+ *     sphinx_ask(session, "What's in the image?", NULL, &answer, &error);
+ *     puts(answer->text);
+ *     sphinx_answer_free(answer);  sphinx_session_close(session);  sphinx_model_close(model);
+ *
+ * Every function that can fail returns a status and, unless `error` is NULL, one sentence that names what was wrong. The
+ * library prints nothing, never exits, and keeps no global state. A model is read-only once open: any number of sessions, each
+ * used by one thread at a time, share it. A session is a conversation about at most one image. Strings are UTF-8.
+ */
+#ifndef SPHINX_H
+#define SPHINX_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#if defined(__GNUC__)
+#define SPHINX_API __attribute__((visibility("default")))
+#else
+#define SPHINX_API
+#endif
+
+#define SPHINX_VERSION "0.1.0"
+
+/* The library's version, equal to SPHINX_VERSION where header and library match. */
+SPHINX_API const char *sphinx_version(void);
+
+/* ---- errors ------------------------------------------------------------------------------------------------ */
+
+typedef enum sphinx_status {
+    SPHINX_OK,
+    SPHINX_NO_MEMORY,
+    SPHINX_IO,           /* the system refused to read or write */
+    SPHINX_NOT_FOUND,    /* no such file or tensor */
+    SPHINX_BAD_FORMAT,   /* a file is damaged or is not what it should be */
+    SPHINX_BAD_ARGUMENT, /* an argument is out of range; also a prompt longer than the context */
+    SPHINX_UNSUPPORTED,  /* valid, but not for this model, build or processor */
+    SPHINX_CANCELLED,    /* sphinx_session_cancel, or a callback said so */
+    SPHINX_NUMERIC,      /* the model computed something that is not a number */
+} sphinx_status;
+
+typedef struct sphinx_error {
+    sphinx_status code;
+    char text[1024]; /* one sentence, no newline; empty when code is SPHINX_OK */
+} sphinx_error;
+
+/* ---- what long work tells, all optional -------------------------------------------------------------------- */
+
+typedef struct sphinx_report {
+    /* done of total of a stage: "load", "clip", "convnext", "dinov2", "qformer", "prefill". Units are the stage's own. */
+    void (*progress)(void *user, const char *stage, uint64_t done, uint64_t total);
+    /* One sentence about something odd that was survived: unknown keys, unused tensors, dropped turns. */
+    void (*warn)(void *user, const char *text);
+    void *user;
+} sphinx_report;
+
+/* ---- models ------------------------------------------------------------------------------------------------ */
+
+typedef struct sphinx_model sphinx_model;
+
+/* Zero means the default throughout. */
+typedef struct sphinx_model_options {
+    const char
+        *llama_type; /* variant, where meta.json is missing or wrong: "llama_ens", "llama_ens5_light", ... */
+    const char *config_path;    /* instead of config.json of the last path */
+    const char *tokenizer_path; /* instead of tokenizer.model of the last path */
+    const char *cpu;            /* instruction level: "auto", "portable", "avx2", "avx512" */
+    int threads;                /* of each session; 0: one per processor */
+    int context;                /* positions, image words included; 0: 4096 */
+    bool precise;               /* never round activations to 16 bits */
+    bool
+        clip_exact_gelu; /* GELU instead of QuickGELU in CLIP: reproduces upstream's default inference path, which
+                                   differs from what the weights were trained with */
+    sphinx_report report;
+} sphinx_model_options;
+
+/* Opens the checkpoints at `paths` (directories in upstream's layout or of safetensors), left to right: a later one replaces or, a diff, is
+ * added. Weights are mapped, not read: opening takes well under a second. options may be NULL. */
+SPHINX_API sphinx_status sphinx_model_open(sphinx_model **model, const char *const *paths, int n_paths,
+                                           const sphinx_model_options *options, sphinx_error *error);
+/* After all its sessions. NULL is allowed. */
+SPHINX_API void sphinx_model_close(sphinx_model *model);
+
+typedef struct sphinx_model_info {
+    const char *llama_type, *name; /* "llama_ens5", "SPHINX-1k" */
+    const char *cpu;               /* the instruction level in use */
+    bool sees;                     /* has encoders: images may be given */
+    int image_size, views, image_words;
+    int context, vocab, width, layers;
+    uint64_t parameters;
+    double seconds_load;
+} sphinx_model_info;
+
+/* Pointers are borrowed from the model. */
+SPHINX_API void sphinx_model_get_info(const sphinx_model *model, sphinx_model_info *info);
+
+/* Token ids of a text, begin-of-sentence first if `bos`; *ids is released with sphinx_free. */
+SPHINX_API sphinx_status sphinx_tokenize(const sphinx_model *model, const char *text, size_t size, bool bos,
+                                         int32_t **ids, size_t *n_ids, sphinx_error *error);
+/* And back; *text ends in NUL and is released with sphinx_free. */
+SPHINX_API sphinx_status sphinx_detokenize(const sphinx_model *model, const int32_t *ids, size_t n_ids,
+                                           char **text, sphinx_error *error);
+SPHINX_API void sphinx_free(void *p);
+
+/* ---- sessions ---------------------------------------------------------------------------------------------- */
+
+typedef struct sphinx_session sphinx_session;
+
+enum { SPHINX_CLIP = 1, SPHINX_CONVNEXT = 2, SPHINX_DINOV2 = 4, SPHINX_QFORMER = 8 };
+
+typedef struct sphinx_session_options {
+    unsigned without;   /* encoders switched off, as a sum of the above: their features are zero */
+    bool apply_exif;    /* turn photographs as their EXIF says; upstream does not */
+    size_t pixels_max;  /* largest image; 0: 64 Mi pixels */
+    int threads;        /* 0: the model's */
+    const char *system; /* instead of upstream's system sentence */
+    const char
+        *kv_type; /* of the key/value cache: "f32", "f16", "bf16"; NULL: f32 for float32 weights, else f16 */
+    sphinx_report report;
+} sphinx_session_options;
+
+SPHINX_API sphinx_status sphinx_session_open(sphinx_session **session, sphinx_model *model,
+                                             const sphinx_session_options *options, sphinx_error *error);
+SPHINX_API void sphinx_session_close(sphinx_session *session); /* NULL is allowed */
+
+/* Sets the image, encodes it, and starts the conversation anew: a dialogue belongs to one image. "-" is standard input.
+ * On failure the session is as it was. */
+SPHINX_API sphinx_status sphinx_session_image_file(sphinx_session *session, const char *path,
+                                                   sphinx_error *error);
+/* The same for a file in memory; `name` stands for it in messages. */
+SPHINX_API sphinx_status sphinx_session_image_memory(sphinx_session *session, const void *data, size_t size,
+                                                     const char *name, sphinx_error *error);
+/* Takes the image away and starts anew. */
+SPHINX_API void sphinx_session_image_clear(sphinx_session *session);
+
+/* The conversation: how many turns; one of them (borrowed until the next change); drop the last; drop all; append one that took
+ * place elsewhere. The image stays. */
+SPHINX_API size_t sphinx_session_turns(const sphinx_session *session);
+SPHINX_API bool sphinx_session_turn(const sphinx_session *session, size_t i, const char **question,
+                                    const char **answer);
+SPHINX_API bool sphinx_session_undo(sphinx_session *session);
+SPHINX_API void sphinx_session_clear(sphinx_session *session);
+SPHINX_API sphinx_status sphinx_session_append(sphinx_session *session, const char *question,
+                                               const char *answer, sphinx_error *error);
+
+/* Stops the work that the session is doing, or the next it begins. May be called from any thread and from a signal handler. */
+SPHINX_API void sphinx_session_cancel(sphinx_session *session);
+
+/* ---- questions --------------------------------------------------------------------------------------------- */
+
+typedef struct sphinx_ask_options {
+    int max_tokens;          /* of the answer; -1: as many as the context holds */
+    float temperature;       /* 0: greedy */
+    float top_p;             /* 1: off */
+    int top_k;               /* 0: off */
+    float min_p;             /* 0: off */
+    float repeat_penalty;    /* 1: off */
+    int repeat_last_n;       /* ids that the penalty looks back at; -1: all */
+    uint64_t seed;           /* same seed, same answer, for any number of threads */
+    const char *const *stop; /* [n_stop] texts that end the answer besides "\n###" */
+    size_t n_stop;
+    bool ignore_eos; /* goes on to max_tokens: for measurements */
+    /* Called with each piece of text as it is settled (never half a character), not NUL-terminated. Nonzero stops the
+     * answer, which then ends with SPHINX_FINISH_CANCELLED. */
+    int (*piece)(void *user, const char *text, size_t size);
+    void *user;
+} sphinx_ask_options;
+
+/* 512 tokens, temperature 0.1, top_p 0.75, seed 0, nothing else on: upstream's demo. */
+SPHINX_API sphinx_ask_options sphinx_ask_options_default(void);
+
+typedef enum sphinx_finish {
+    SPHINX_FINISH_STOP,
+    SPHINX_FINISH_LENGTH,
+    SPHINX_FINISH_CANCELLED
+} sphinx_finish;
+
+/* Coordinates in pixels of the original image, clamped to it; `square` as the model wrote them, fractions of the square that the
+ * image was padded to. confidence is the probability of the tokens that spell the coordinates, 0..1. */
+typedef struct sphinx_box {
+    const char *label; /* the phrase it belongs to; "" if none */
+    double box[4];     /* x1, y1, x2, y2 */
+    double square[4];
+    double confidence;
+    int color; /* 0..4 red, blue, green, purple, orange: as upstream's demo hands them out */
+} sphinx_box;
+
+typedef struct sphinx_point {
+    const char *label;
+    double point[2]; /* x, y */
+    double square[2];
+    double confidence;
+    int color;
+    int person; /* which of several people this joint belongs to, from 0; -1: not a joint */
+} sphinx_point;
+
+typedef struct sphinx_timing {
+    const char *stage; /* "load", "encode", "clip", "convnext", "dinov2", "qformer", "prefill", "decode" */
+    double seconds;
+} sphinx_timing;
+
+/* Read-only; everything belongs to the answer. */
+typedef struct sphinx_answer {
+    const char *text;
+    const int32_t *tokens; /* [n_tokens] generated ids, the stop text's included, end-of-sentence not */
+    const float *logprobs; /* [n_tokens] natural logarithms of their probabilities under the model */
+    size_t n_tokens;
+    size_t prompt_tokens; /* text ids of the prompt, begin-of-sentence included */
+    size_t image_tokens;  /* image words before them */
+    size_t cached_tokens; /* of both: those that an earlier turn had computed */
+    size_t dropped_turns; /* oldest turns left out because the context is full */
+    sphinx_finish finish;
+    const sphinx_box *boxes; /* in reading order */
+    size_t n_boxes;
+    const sphinx_point *points;
+    size_t n_points;
+    size_t malformed; /* bracketed lists of numbers that are neither boxes nor points */
+    const sphinx_timing *timings;
+    size_t n_timings;
+} sphinx_answer;
+
+/* Asks the next question of the conversation. options may be NULL. A cancelled answer is an answer (what there is of it, status OK) once
+ * its first token is out; before that SPHINX_CANCELLED, and the conversation is as it was, as after any failure. */
+SPHINX_API sphinx_status sphinx_ask(sphinx_session *session, const char *question,
+                                    const sphinx_ask_options *options, sphinx_answer **answer,
+                                    sphinx_error *error);
+SPHINX_API void sphinx_answer_free(sphinx_answer *answer); /* NULL is allowed */
+
+/* The answer as one JSON object (see the manual); released with sphinx_free. NULL when out of memory. */
+SPHINX_API char *sphinx_answer_json(const sphinx_answer *answer);
+
+/* Draws the answer's boxes, points and skeletons on the session's image and writes a PNG, with the phrases beside them if `labels`.
+ * BAD_ARGUMENT when the session has no image. */
+SPHINX_API sphinx_status sphinx_answer_draw(const sphinx_session *session, const sphinx_answer *answer,
+                                            const char *path, bool labels, sphinx_error *error);
+
+#ifdef __cplusplus
+}
+#endif
+
+#endif
