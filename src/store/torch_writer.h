@@ -8,6 +8,7 @@
 #ifndef SPHINX_STORE_TORCH_WRITER_H
 #define SPHINX_STORE_TORCH_WRITER_H
 
+#include "core/arena.h"
 #include "core/file.h"
 #include "store/raw_tensor.h"
 
@@ -15,11 +16,11 @@ struct torch_writer_member;
 
 struct torch_writer {
     struct file_writer file;
-    struct torch_writer_member *members;
-    size_t n_members, member; /* all of the archive; the one that bytes go to now */
-    size_t n_tensors;
-    uint64_t left; /* bytes that the current tensor still needs */
-    char *top;     /* folder inside the archive: the file's base name less its extension */
+    struct torch_writer_member *members; /* data.pkl, byteorder, the tensors' storages, version */
+    size_t n_members, n_tensors;
+    size_t begun;  /* tensors whose member has been begun; the last of them gets the next bytes */
+    uint64_t left; /* bytes that it still needs */
+    struct arena arena;
 };
 
 /* Names must be unique and not empty, dtypes plain ones: else BAD_ARGUMENT. `tensors` is needed only during the call. */
