@@ -1,0 +1,406 @@
+/* load.c - see load.h. */
+#include "model/load.h"
+
+#include "core/file.h"
+
+#include <assert.h>
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { CONFIG_SIZE_MAX = 1 << 20 };
+
+/* ---- files beside the weights ------------------------------------------------------------------------------ */
+
+/* The folder of a path: itself, or its parent if it is a file. The caller frees. */
+static char *folder_of(const char *path)
+{
+    const char *base = path_base(path);
+
+    if (file_is_directory(path)) return strdup(path);
+    return base == path ? strdup(".") : strndup(path, (size_t)(base - path));
+}
+
+/* The last path's `name`, or an earlier one's; NULL if none has it. The caller frees. */
+static char *find_beside(const struct load_options *o, const char *name)
+{
+    for (int i = o->n_paths - 1; i >= 0; i--) {
+        char *folder = folder_of(o->paths[i]), *path = folder != NULL ? path_join(folder, name) : NULL;
+
+        free(folder);
+        if (path != NULL && file_exists(path)) return path;
+        free(path);
+    }
+    return NULL;
+}
+
+static enum status find_variant(const struct variant **variant, const struct load_options *o, struct err *e)
+{
+    enum status st = STATUS_OK;
+    unsigned char *json = NULL;
+    char *path = NULL, *type = NULL, list[256];
+    size_t size;
+
+    if (o->llama_type != NULL) {
+        type = strdup(o->llama_type);
+        if (type == NULL) st = err_no_memory(e, "variant");
+    } else {
+        path = find_beside(o, "meta.json");
+        if (path == NULL) {
+            return err_set(e, STATUS_NOT_FOUND,
+                           "%s: no meta.json beside the weights says which variant this is: name it with "
+                           "--llama-type (%s)",
+                           o->paths[o->n_paths - 1], variant_list(list, sizeof list));
+        }
+        st = file_read(path, CONFIG_SIZE_MAX, &json, &size, e);
+        if (st == STATUS_OK) st = config_parse_meta(&type, (const char *)json, size, path, e);
+    }
+    if (st == STATUS_OK) {
+        *variant = variant_find(type);
+        if (*variant == NULL) {
+            st = err_set(e, STATUS_UNSUPPORTED, "%s%sunknown variant \"%.60s\": known are %s",
+                         path != NULL ? path : "", path != NULL ? ": " : "", type,
+                         variant_list(list, sizeof list));
+        }
+    }
+    free(json);
+    free(path);
+    free(type);
+    return st;
+}
+
+static enum status open_tokenizer(struct tokenizer **t, const struct load_options *o, struct err *e)
+{
+    enum status st;
+    char *path;
+
+    if (o->tokenizer_path != NULL) return tok_open(t, o->tokenizer_path, e);
+    path = find_beside(o, "tokenizer.model");
+    if (path == NULL) {
+        char *json = find_beside(o, "tokenizer.json");
+
+        free(json);
+        return err_set(e, json != NULL ? STATUS_UNSUPPORTED : STATUS_NOT_FOUND,
+                       "%s: no tokenizer.model beside the weights%s: name one with --tokenizer",
+                       o->paths[o->n_paths - 1], json != NULL ? " (tokenizer.json is not read)" : "");
+    }
+    st = tok_open(t, path, e);
+    free(path);
+    return st;
+}
+
+enum status load_config(struct model_config *config, struct tokenizer **t, const struct load_options *o,
+                        struct err *e)
+{
+    const struct variant *variant;
+    unsigned char *json = NULL;
+    char *path = NULL;
+    size_t size = 0;
+    enum status st;
+
+    *t = NULL;
+    for (int i = 0; i < o->n_paths; i++) {
+        if (!file_exists(o->paths[i]))
+            return err_set(e, STATUS_NOT_FOUND, "%s: no such file or folder", o->paths[i]);
+    }
+    st = find_variant(&variant, o, e);
+    if (st == STATUS_OK) st = open_tokenizer(t, o, e);
+    if (st != STATUS_OK) return st;
+    path = o->config_path != NULL ? strdup(o->config_path) : find_beside(o, "config.json");
+    if (path == NULL) path = find_beside(o, "params.json");
+    if (path != NULL) st = file_read(path, CONFIG_SIZE_MAX, &json, &size, e);
+    if (st == STATUS_OK) {
+        st = config_parse(config, variant, (const char *)json, size,
+                          path != NULL ? path : "built-in configuration", tok_vocab_size(*t), o->report, e);
+    }
+    if (st != STATUS_OK) {
+        tok_close(*t);
+        *t = NULL;
+    }
+    free(json);
+    free(path);
+    return st;
+}
+
+/* ---- weights ----------------------------------------------------------------------------------------------- */
+
+struct ckpt_rule load_rule(const struct param *p)
+{
+    static const enum ckpt_split splits[] = { [SPLIT_NONE] = CKPT_REPLICATED,
+                                              [SPLIT_ROWS] = CKPT_ROWS,
+                                              [SPLIT_COLUMNS] = CKPT_COLUMNS,
+                                              [SPLIT_EXPERTS] = CKPT_EXPERT_ROWS };
+    struct ckpt_rule rule = { .split = splits[p->split], .experts = p->experts, .n_dims = p->n_dims };
+
+    memcpy(rule.dim, p->dim, sizeof rule.dim);
+    return rule;
+}
+
+struct loader {
+    struct network *network;
+    struct checkpoint *checkpoint;
+    const struct load_options *options;
+    size_t n_visited, n_missing, n_broken;
+    char missing[512], broken[768]; /* the first few, for the message */
+    struct err err; /* failures that are not about one tensor */
+};
+
+static void note(char *text, size_t size, const char *what)
+{
+    size_t n = strlen(text);
+
+    if (n + strlen(what) + 8 < size) snprintf(text + n, size - n, "%s%s", n > 0 ? "; " : "", what);
+}
+
+/* A small weight as contiguous float32: in place if it is that already. Its dims stay. */
+static bool to_vector(struct loader *l, struct tensor *t)
+{
+    int64_t n_rows = tensor_rows(t), n = tensor_columns(t);
+    float *data;
+
+    if (t->dtype == DTYPE_F32 && t->pieces == NULL && (n_rows == 1 || t->stride == n)) return true;
+    data = arena_alloc(&l->network->arena, (size_t)(n_rows * n) * sizeof *data);
+    if (data == NULL) {
+        err_no_memory(&l->err, "weights");
+        return false;
+    }
+    for (int64_t r = 0; r < n_rows; r++) tensor_row_f32(t, r, 0, n, data + r * n);
+    t->dtype = DTYPE_F32;
+    t->pieces = NULL;
+    t->data = data;
+    t->stride = n;
+    return true;
+}
+
+/* A convolution's weight [N, C, p, p] as the matrix [N, C*p*p] that `linear` takes. */
+static void to_matrix(struct loader *l, struct tensor *t)
+{
+    int64_t n_rows = tensor_rows(t), n = tensor_columns(t);
+    size_t row_bytes = dtype_bytes(t->dtype, (size_t)n);
+
+    if (t->n_dims == 2) return;
+    if (t->stride != n) { /* saved as a view of something wider */
+        unsigned char *data = arena_alloc(&l->network->arena, (size_t)n_rows * row_bytes);
+
+        if (data == NULL) {
+            err_no_memory(&l->err, "weights");
+            return;
+        }
+        for (int64_t r = 0; r < n_rows; r++) {
+            memcpy(data + (size_t)r * row_bytes, tensor_row(t, r, 0, n, NULL), row_bytes);
+        }
+        t->data = data;
+    }
+    for (int i = 2; i < t->n_dims; i++) t->dim[1] *= t->dim[i];
+    t->stride = t->dim[1];
+    t->n_dims = 2;
+}
+
+/* Releases before transformers 4.27 kept EVA's query and value biases apart and had no key bias at all. */
+static bool load_separate_qkv_bias(struct loader *l, const struct param *p, struct tensor *slot)
+{
+    static const char fused[] = "self_attn.qkv.bias";
+    size_t n = strlen(p->name), stem = n - (sizeof fused - 1);
+    struct ckpt_rule rule = { .split = CKPT_REPLICATED, .n_dims = 1, .dim = { p->dim[0] / 3 } };
+    struct tensor part;
+    char name[192];
+    float *data;
+
+    if (n < sizeof fused || strcmp(p->name + stem, fused) != 0 || ckpt_has(l->checkpoint, p->name))
+        return false;
+    data = arena_calloc(&l->network->arena, (size_t)p->dim[0], sizeof *data);
+    if (data == NULL) return false;
+    for (int i = 0; i < 3; i += 2) {
+        snprintf(name, sizeof name, "%.*sself_attn.%c_bias", (int)stem, p->name, i == 0 ? 'q' : 'v');
+        if (!ckpt_has(l->checkpoint, name)) return false;
+        if (ckpt_tensor(l->checkpoint, name, &rule, 0, 1, &part, &l->err) != STATUS_OK) return true;
+        tensor_row_f32(&part, 0, 0, rule.dim[0], data + i * rule.dim[0]);
+    }
+    *slot = (struct tensor){
+        .dtype = DTYPE_F32, .n_dims = 1, .dim = { p->dim[0] }, .stride = p->dim[0], .data = data
+    };
+    return true;
+}
+
+static enum status fetch(struct loader *l, const struct param *p, struct tensor *slot, struct err *e)
+{
+    struct ckpt_rule rule = load_rule(p);
+    int rank = l->options->rank, ranks = l->options->ranks > 0 ? l->options->ranks : 1;
+    enum status st = STATUS_OK;
+
+    if (p->split != SPLIT_EXPERTS) return ckpt_tensor(l->checkpoint, p->name, &rule, rank, ranks, slot, e);
+    for (int i = 0; i < p->experts && st == STATUS_OK; i++) {
+        st = ckpt_expert(l->checkpoint, p->name, &rule, i, rank, ranks, &slot[i], e);
+    }
+    return st;
+}
+
+static void load_one(struct param_visitor *v, const struct param *p, struct tensor *slot)
+{
+    struct loader *l = v->user;
+    struct err e = { 0 };
+
+    if (slot == NULL || l->err.code != STATUS_OK) return;
+    l->n_visited++;
+    if (load_separate_qkv_bias(l, p, slot)) return;
+    if (!ckpt_has(l->checkpoint, p->name)) {
+        char shape[SHAPE_TEXT_MAX], text[SHAPE_TEXT_MAX + 192];
+
+        snprintf(text, sizeof text, "%s %s", p->name, shape_text(shape, p->dim, p->n_dims));
+        if (l->n_missing++ < 4) note(l->missing, sizeof l->missing, text);
+        return;
+    }
+    if (fetch(l, p, slot, &e) != STATUS_OK) {
+        if (l->n_broken++ < 3) note(l->broken, sizeof l->broken, e.text);
+        return;
+    }
+    if (p->kind == PARAM_VECTOR) {
+        to_vector(l, slot);
+    } else if (p->split != SPLIT_EXPERTS) {
+        to_matrix(l, slot);
+    }
+}
+
+struct unused_search {
+    const char *name;
+    bool found;
+};
+
+static void unused_visit(struct param_visitor *v, const struct param *p, struct tensor *slot)
+{
+    struct unused_search *s = v->user;
+
+    if (slot == NULL && strcmp(p->name, s->name) == 0) s->found = true;
+}
+
+bool load_is_unused(struct network *n, const char *name)
+{
+    struct unused_search s = { name, false };
+    struct param_visitor v = { .visit = unused_visit, .user = &s };
+
+    network_params(n, &v);
+    return s.found;
+}
+
+/* Tensors of the encoders and the glue: a checkpoint has all of them or, a text-only LLaMA, none. */
+static bool is_visual(const char *name)
+{
+    static const char *const prefixes[] = { "clip.",          "openclip_convnext_xxl.",
+                                            "dinov2_vitg14.", "qformer.",
+                                            "visual_proj.",   "qformer_proj.",
+                                            "start_img",      "end_img" };
+
+    for (size_t i = 0; i < sizeof prefixes / sizeof *prefixes; i++) {
+        if (strncmp(name, prefixes[i], strlen(prefixes[i])) == 0) return true;
+    }
+    return false;
+}
+
+static bool any_visual(const struct checkpoint *c)
+{
+    for (size_t i = 0; i < ckpt_count(c); i++) {
+        if (is_visual(ckpt_entry(c, i)->name)) return true;
+    }
+    return false;
+}
+
+/* Meta's files carry rope.freqs, which is computed; upstream drops it too. */
+static bool is_known_extra(const char *name)
+{
+    return strcmp(name, "rope.freqs") == 0;
+}
+
+static void warn_extra(struct network *n, const struct checkpoint *c, const struct report *report)
+{
+    char first[256] = "";
+    size_t extra = 0;
+
+    for (size_t i = 0; i < ckpt_count(c); i++) {
+        const struct ckpt_entry *entry = ckpt_entry(c, i);
+        char shape[SHAPE_TEXT_MAX], text[SHAPE_TEXT_MAX + 128];
+
+        if (ckpt_used(c, i) || load_is_unused(n, entry->name) || is_known_extra(entry->name)) continue;
+        if (extra++ >= 3) continue;
+        snprintf(text, sizeof text, "%.100s %s", entry->name,
+                 shape_text(shape, entry->shard[0]->dim, entry->shard[0]->n_dims));
+        note(first, sizeof first, text);
+    }
+    if (extra > 0)
+        report_warn(report, "%s: %zu tensors are not used: %s", ckpt_path(c, ckpt_paths(c) - 1), extra,
+                    first);
+}
+
+enum status load_weights(struct network *n, struct checkpoint *c, const struct load_options *o, struct err *e)
+{
+    struct loader l = { .network = n, .checkpoint = c, .options = o };
+    struct param_visitor v = { .visit = load_one, .user = &l };
+    const char *where = ckpt_path(c, ckpt_paths(c) - 1);
+
+    n->sees = any_visual(c);
+    report_progress(o->report, "load", 0, 1);
+    network_params(n, &v);
+    if (l.err.code != STATUS_OK) return err_set(e, l.err.code, "%s", l.err.text);
+    if (l.n_broken > 0) {
+        return err_set(e, STATUS_BAD_FORMAT, "%s%s", l.broken, l.n_broken > 3 ? "; and more" : "");
+    }
+    if (l.n_missing > 0) {
+        return err_set(e, STATUS_NOT_FOUND, "%s: %zu of %zu tensors of a %s are missing: %s%s", where,
+                       l.n_missing, l.n_visited, n->config.variant->llama_type, l.missing,
+                       l.n_missing > 4 ? "; ..." : "");
+    }
+    warn_extra(n, c, o->report);
+    /* Upstream multiplies positions in its default dtype (spec 05): only bf16 models saw rounded positions. */
+    n->llama.config.rope_round_bf16 =
+        n->llama.config.rope_scale != 1 && n->llama.tok_embeddings.dtype == DTYPE_BF16;
+    report_progress(o->report, "load", 1, 1);
+    return STATUS_OK;
+}
+
+/* ---- not finite ---------------------------------------------------------------------------------------------- */
+
+struct finite_search {
+    char *text;
+    size_t size;
+    bool found;
+};
+
+static bool row_finite(const struct tensor *t, int64_t row)
+{
+    enum { STEP = 1024 };
+    int64_t n = tensor_columns(t);
+    float x[STEP];
+
+    for (int64_t i = 0; i < n; i += STEP) {
+        int64_t count = n - i < STEP ? n - i : STEP;
+
+        tensor_row_f32(t, row, i, count, x);
+        for (int64_t j = 0; j < count; j++) {
+            if (!isfinite(x[j])) return false;
+        }
+    }
+    return true;
+}
+
+static void finite_visit(struct param_visitor *v, const struct param *p, struct tensor *slot)
+{
+    struct finite_search *s = v->user;
+
+    if (slot == NULL || s->found) return;
+    for (int i = 0; i < p->experts; i++) {
+        for (int64_t r = 0; r < tensor_rows(&slot[i]); r++) {
+            if (row_finite(&slot[i], r)) continue;
+            s->found = true;
+            snprintf(s->text, s->size, "%s, row %lld", p->name, (long long)(i * tensor_rows(&slot[i]) + r));
+            return;
+        }
+    }
+}
+
+bool load_find_not_finite(struct network *n, char *text, size_t size)
+{
+    struct finite_search s = { text, size, false };
+    struct param_visitor v = { .visit = finite_visit, .user = &s };
+
+    network_params(n, &v);
+    return s.found;
+}

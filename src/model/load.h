@@ -1,0 +1,44 @@
+/*
+ * load.h - from the paths a user names to a network with its weights and its tokenizer.
+ *
+ *   last path ─ meta.json ─ variant ─┐
+ *             ─ config.json ─────────┼─ network ── load_weights ── tensors that borrow the mapped files
+ *             ─ tokenizer.model ─────┘                 │
+ *   all paths ─ checkpoint.h ──────────────────────────┘
+ */
+#ifndef SPHINX_MODEL_LOAD_H
+#define SPHINX_MODEL_LOAD_H
+
+#include "model/network.h"
+#include "store/checkpoint.h"
+#include "text/tokenizer.h"
+
+struct load_options {
+    const char *const *paths;
+    int n_paths;
+    const char *llama_type, *config_path, *tokenizer_path; /* NULL: found beside the weights */
+    int rank, ranks;                                       /* 0 and 1: all of the model */
+    const struct report *report;
+};
+
+/* Files that describe a model, probed from the last path to the first: meta.json, config.json (else Meta's
+ * params.json), tokenizer.model. */
+enum status load_config(struct model_config *config, struct tokenizer **t, const struct load_options *o,
+                        struct err *e);
+
+/* Fills in every weight of n from c. Missing and misshapen tensors are an error that names the first few and counts all; tensors of
+ * the checkpoint that nothing uses are warned of. Sets n->sees to whether the encoders are there; a checkpoint with
+ * only some of their tensors is an error. The weights borrow c. */
+enum status load_weights(struct network *n, struct checkpoint *c, const struct load_options *o,
+                         struct err *e);
+
+/* What load_weights asks the checkpoint for. Fields of rule as in checkpoint.h. */
+struct ckpt_rule load_rule(const struct param *p);
+
+/* True for a name that the variant's networks store without using (spec 02 section 3.4). */
+bool load_is_unused(struct network *n, const char *name);
+
+/* The first weight that holds a value that is not finite: its name in text [size]; false if all are finite. Reads everything. */
+bool load_find_not_finite(struct network *n, char *text, size_t size);
+
+#endif
