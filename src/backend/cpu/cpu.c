@@ -4,31 +4,60 @@
 #include "backend/cpu/ref/ref.h"
 
 #include <sched.h>
+#include <stdio.h>
 #include <string.h>
 
-/* A table names its kernels one by one, each once: the plain ones, and the level's own. */
-#define PLAIN_ENTRY(kernel) .kernel = ref_##kernel,
-#define BACKEND(level_name, entries)                                                                         \
-    {                                                                                                        \
-        .name = "cpu", .level = level_name, KERNELS_PLAIN(PLAIN_ENTRY) entries                               \
-    }
+/* A table names every kernel once: the plain ones and the level's own. */
+#define REF(kernel)              .kernel = ref_##kernel,
+#define PORTABLE(kernel)         .kernel = kernel##_portable,
+#define AVX2(kernel)             .kernel = kernel##_avx2,
+#define AVX512(kernel)           .kernel = kernel##_avx512,
+#define DECLARE_PORTABLE(kernel) KERNEL_DECLARE(kernel, kernel##_portable)
+#define DECLARE_AVX2(kernel)     KERNEL_DECLARE(kernel, kernel##_avx2)
+#define DECLARE_AVX512(kernel)   KERNEL_DECLARE(kernel, kernel##_avx512)
+#define BACKEND(code, text, kernels)                                                                         \
+    [code] = { .name = "cpu", .level = text, KERNELS_PLAIN(REF) KERNELS_SIMD(kernels) }
+
+KERNELS_SIMD(DECLARE_PORTABLE)
+#ifdef __x86_64__
+KERNELS_SIMD(DECLARE_AVX2)
+KERNELS_SIMD(DECLARE_AVX512)
+#endif
 
 static const struct backend backends[CPU_LEVEL_COUNT] = {
-    [CPU_REF] = BACKEND("ref", ),
-    [CPU_PORTABLE] = BACKEND("portable", ),
+    BACKEND(CPU_REF, "ref", REF),
+    BACKEND(CPU_PORTABLE, "portable", PORTABLE),
+#ifdef __x86_64__
+    BACKEND(CPU_AVX2, "avx2", AVX2),
+    BACKEND(CPU_AVX512, "avx512", AVX512),
+#else
+    [CPU_AVX2] = { .level = "avx2" },
+    [CPU_AVX512] = { .level = "avx512" },
+#endif
 };
 
-/* __builtin_cpu_supports reads cpuid and, for the wide registers, xgetbv: a processor whose operating system does
- * not save ymm or zmm registers counts as lacking them. */
+/* __builtin_cpu_supports asks the operating system too: for the wide registers it reads xgetbv, and where ymm or zmm
+ * are not saved at a task switch the feature counts as missing. */
 static bool runs_here(enum cpu_level level)
 {
-    (void)level;
-    return true;
+    if (level == CPU_REF || level == CPU_PORTABLE) return true;
+#ifdef __x86_64__
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
+        return false;
+    if (level == CPU_AVX2) return true;
+    return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
+           __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
+#else
+    return false;
+#endif
 }
 
 enum cpu_level cpu_level_best(void)
 {
-    return runs_here(CPU_PORTABLE) ? CPU_PORTABLE : CPU_REF;
+    int level = CPU_LEVEL_COUNT - 1;
+
+    while (!runs_here((enum cpu_level)level)) level--;
+    return (enum cpu_level)level;
 }
 
 const char *cpu_level_name(enum cpu_level level)
@@ -38,14 +67,19 @@ const char *cpu_level_name(enum cpu_level level)
 
 enum status cpu_backend(const char *level, const struct backend **b, struct err *e)
 {
-    *b = &backends[cpu_level_best()];
-    if (level == NULL || strcmp(level, "auto") == 0) return STATUS_OK;
+    char here[128] = "";
+    size_t used = 0;
+
+    *b = NULL;
     for (int i = 0; i < CPU_LEVEL_COUNT; i++) {
-        if (backends[i].level == NULL || strcmp(level, backends[i].level) != 0) continue;
-        *b = &backends[i];
-        return STATUS_OK;
+        if (!runs_here((enum cpu_level)i)) continue;
+        if (level != NULL && strcmp(level, backends[i].level) == 0) *b = &backends[i];
+        used += (size_t)snprintf(here + used, sizeof here - used, " %s", backends[i].level);
     }
-    return err_set(e, STATUS_UNSUPPORTED, "no level");
+    if (level == NULL || strcmp(level, "auto") == 0) *b = &backends[cpu_level_best()];
+    if (*b != NULL) return STATUS_OK;
+    return err_set(e, STATUS_UNSUPPORTED, "instruction level \"%s\" does not run here; this processor has:%s",
+                   level, here);
 }
 
 int cpu_threads_default(void)

@@ -10,13 +10,13 @@
 #include <omp.h>
 
 /* Written once with vector types (simd/), built for every level; their definition is in ref/. */
-#define KERNELS_SIMD(X)
+#define KERNELS_SIMD(X)                                                                                      \
+    X(linear)                                                                                                \
+    X(linear_transposed)                                                                                     \
+    X(linear_weight_grad)
 
 /* Plain C at every level: little work, or work that waits for memory; and the gradients. */
 #define KERNELS_PLAIN(X)                                                                                     \
-    X(linear)                                                                                                \
-    X(linear_transposed)                                                                                     \
-    X(linear_weight_grad)                                                                                    \
     X(attention)                                                                                             \
     X(attention_backward)                                                                                    \
     X(layer_norm)                                                                                            \
@@ -45,8 +45,8 @@
     X(depthwise_conv_backward)                                                                               \
     X(store_rows)
 
-/* Declares `prefix_kernel` with the type that the backend table gives that kernel. */
-#define KERNEL_DECLARE(prefix, kernel) __typeof__(*((struct backend *)0)->kernel) prefix##_##kernel;
+/* Declares function `name` with the type that the backend table gives `kernel`. */
+#define KERNEL_DECLARE(kernel, name) __typeof__(*((struct backend *)0)->kernel) name;
 
 /* Starting the threads costs some microseconds: smaller work (in element operations) stays on the calling thread. */
 enum { WORK_MIN = 1 << 15 };

@@ -7,7 +7,7 @@
 
 #include "backend/cpu/kernels.h"
 
-#define REF_DECLARE(kernel) KERNEL_DECLARE(ref, kernel)
+#define REF_DECLARE(kernel) KERNEL_DECLARE(kernel, ref_##kernel)
 KERNELS_SIMD(REF_DECLARE)
 KERNELS_PLAIN(REF_DECLARE)
 #undef REF_DECLARE
