@@ -1,0 +1,6 @@
+sphinx_test(text utf8 LINK sphinx_text)
+sphinx_test(text tokenizer LINK sphinx_text)
+sphinx_test(text conversation LINK sphinx_text)
+sphinx_test(text stream LINK sphinx_text)
+sphinx_test(text sampler LINK sphinx_text)
+sphinx_test(text grounding LINK sphinx_text)
