@@ -1,0 +1,18 @@
+# fuzz_<name>.c holds LLVMFuzzerTestOneInput for the inputs in corpus/<name>/. An ordinary build links each with replay.c and
+# runs the corpus as a test; SPHINX_FUZZ links libFuzzer instead (scripts/fuzz runs it).
+add_custom_target(fuzzers)
+file(GLOB fuzz_sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/fuzz/fuzz_*.c)
+foreach(source ${fuzz_sources})
+  get_filename_component(target ${source} NAME_WE)
+  string(REPLACE fuzz_ "" name ${target})
+  add_executable(${target} ${source})
+  target_link_libraries(${target} PRIVATE sphinx_model)
+  set_target_properties(${target} PROPERTIES LINKER_LANGUAGE CXX)
+  add_dependencies(fuzzers ${target})
+  if(SPHINX_FUZZ)
+    target_link_options(${target} PRIVATE -fsanitize=fuzzer)
+  else()
+    target_sources(${target} PRIVATE fuzz/replay.c)
+    add_test(NAME fuzz/${name} COMMAND ${target} tests/fuzz/corpus/${name} WORKING_DIRECTORY ${CMAKE_SOURCE_DIR})
+  endif()
+endforeach()
