@@ -1,0 +1,1 @@
+add_test(NAME tree/rules COMMAND ${CMAKE_SOURCE_DIR}/scripts/check-tree)
