@@ -15,7 +15,7 @@
  * Names are always without "llma.". Of several paths a later full one replaces, name by name, and a diff is added.
  *
  * Memory: tensors borrow the mapped files wherever their layout and alignment allow. Only sums with a diff, views
- * that are no rows, misaligned data and f64 are made anew, when first asked for, only the part asked for, and
+ * that are no rows, misaligned data and f64 are made anew, when first asked for, only the part (or shard) asked for, and
  * kept by the checkpoint until ckpt_forget or ckpt_close. All calls but open, forget and close may be made by
  * several threads at once (a mutex guards what is made).
  */
@@ -63,7 +63,7 @@ struct ckpt_entry {
 
 /* Opens the paths, left to right. Reads directories of archives and headers only. An incomplete set names the
  * missing files; two families in one folder, or a diff as the first path, is an error. report (may be NULL) hears
- * warnings and is borrowed until ckpt_close. On failure *c is NULL. */
+ * warnings, is borrowed until ckpt_close, and must not call back into c. On failure *c is NULL. */
 enum status ckpt_open(struct checkpoint **c, const char *const *paths, int n_paths,
                       const struct report *report, struct err *e);
 void ckpt_close(struct checkpoint *c); /* accepts NULL */

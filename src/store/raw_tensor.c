@@ -106,7 +106,7 @@ const char *shape_text(char *text, const int64_t *dim, int n_dims)
 const char *bytes_text(char *text, const void *bytes, size_t size)
 {
     const unsigned char *b = bytes;
-    size_t n = size < 60 ? size : 60;
+    size_t n = size < BYTES_TEXT_MAX ? size : BYTES_TEXT_MAX;
 
     for (size_t i = 0; i < n; i++) text[i] = b[i] >= 32 && b[i] < 127 ? (char)b[i] : '?';
     memcpy(text + n, size > n ? "..." : "", size > n ? 4 : 1);

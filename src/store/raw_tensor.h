@@ -12,7 +12,7 @@
 struct zip;
 struct zip_member;
 
-enum { RAW_DIMS_MAX = 8, SHAPE_TEXT_MAX = 192 };
+enum { RAW_DIMS_MAX = 8, SHAPE_TEXT_MAX = 192, BYTES_TEXT_MAX = 120 };
 
 /* Readers guarantee: every element lies inside the file, dims and strides are not negative, and the product of
  * the dims times the element size fits in size_t. The memory belongs to the reader's file. */
@@ -55,7 +55,8 @@ void raw_tensor_copy(const struct raw_tensor *t, const void *data, void *dst);
 /* "[2, 3]" for messages, into text [SHAPE_TEXT_MAX]; returns text. */
 const char *shape_text(char *text, const int64_t *dim, int n_dims);
 
-/* The same for bytes of a file that should be a name: at most 60, with what is not printable ASCII as '?'. */
+/* The same for bytes of a file that should be a name: at most BYTES_TEXT_MAX, what is not printable ASCII as '?'. text is
+ * [SHAPE_TEXT_MAX]. */
 const char *bytes_text(char *text, const void *bytes, size_t size);
 
 /* A name without its leading "llma.". */

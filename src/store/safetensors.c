@@ -9,6 +9,7 @@ enum {
     LENGTH_BYTES = 8,
     ALIGNMENT = 64,
     INDEX_MAX = 64 << 20,
+    INDEX_FILES_MAX = 1000,
 };
 
 static const char metadata_key[] = "__metadata__";
@@ -241,6 +242,9 @@ static enum status index_add(struct safetensors_index *x, const char *path, cons
                        path, bytes_text(text, name, strlen(name)));
     }
     while (i < x->n_files && strcmp(x->files[i], file) != 0) i++;
+    if (i == INDEX_FILES_MAX) {
+        return err_set(e, STATUS_UNSUPPORTED, "%s: names more than %d files", path, INDEX_FILES_MAX);
+    }
     if (i == x->n_files) {
         x->files[x->n_files] = arena_strdup(&x->arena, file);
         if (x->files[x->n_files++] == NULL) return err_no_memory(e, path);

@@ -27,7 +27,7 @@ static const struct pickle_global globals[] = {
 struct reading {
     struct torch_file *f;
     const char *top;
-    const char *tensor;
+    char tensor[SHAPE_TEXT_MAX];
     struct err *e;
 };
 
@@ -309,15 +309,16 @@ static enum status state_take(struct reading *r, const struct pickle_value *stat
         memcpy(name, i->key->string.bytes, i->key->string.size);
         name[i->key->string.size] = '\0';
         t->name = name_without_prefix(name);
-        r->tensor = t->name;
+        bytes_text(r->tensor, t->name, strlen(t->name));
         st = tensor_take(r, call, t);
         if (st != STATUS_OK) return st;
         f->count++;
     }
     qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
     for (size_t i = 1; i < f->count; i++) {
-        r->tensor = f->tensors[i].name;
-        if (strcmp(f->tensors[i - 1].name, r->tensor) == 0) return bad_tensor(r, "it is there twice");
+        if (strcmp(f->tensors[i - 1].name, f->tensors[i].name) != 0) continue;
+        bytes_text(r->tensor, f->tensors[i].name, strlen(f->tensors[i].name));
+        return bad_tensor(r, "it is there twice");
     }
     return STATUS_OK;
 }
