@@ -80,9 +80,11 @@ static enum status folder_note(struct folder *f, const char *name, struct arena 
     if (shard_parse(name, &format, &number, &of)) {
         struct family *family = &f->families[format];
 
-        if (family->count > 0 && family->of != of)
-            snprintf(family->other_of, sizeof family->other_of, "%s", name);
-        if (family->count == 0) family->of = of;
+        if (family->count == 0) {
+            family->of = of;
+            family->other_of = -1;
+        }
+        if (family->of != of) family->other_of = of;
         family->count++;
         family->here[number] = true;
     } else if (ends_with(name, suffix_index)) {

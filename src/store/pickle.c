@@ -249,7 +249,7 @@ static enum status take(struct machine *m, uint64_t n, const unsigned char **p)
 /* A little-endian unsigned number of n bytes. */
 static enum status take_number(struct machine *m, unsigned n, uint64_t *value)
 {
-    const unsigned char *p;
+    const unsigned char *p = NULL;
     enum status st = take(m, n, &p);
 
     *value = 0;
@@ -260,9 +260,9 @@ static enum status take_number(struct machine *m, unsigned n, uint64_t *value)
 
 static enum status op_string(struct machine *m, enum pickle_kind kind, unsigned length_bytes)
 {
-    const unsigned char *p;
+    const unsigned char *p = NULL;
     struct pickle_value *v;
-    uint64_t n;
+    uint64_t n = 0;
     enum status st = take_number(m, length_bytes, &n);
 
     if (st == STATUS_OK) st = take(m, n, &p);
@@ -276,7 +276,7 @@ static enum status op_string(struct machine *m, enum pickle_kind kind, unsigned 
 
 static enum status op_int(struct machine *m, unsigned bytes)
 {
-    uint64_t n;
+    uint64_t n = 0;
     enum status st = take_number(m, bytes, &n);
 
     if (st != STATUS_OK) return st;
@@ -285,7 +285,7 @@ static enum status op_int(struct machine *m, unsigned bytes)
 
 static enum status op_long(struct machine *m)
 {
-    uint64_t n, value;
+    uint64_t n = 0, value = 0;
     enum status st = take_number(m, 1, &n);
 
     if (st != STATUS_OK) return st;
@@ -298,7 +298,7 @@ static enum status op_long(struct machine *m)
 
 static enum status op_float(struct machine *m)
 {
-    const unsigned char *p;
+    const unsigned char *p = NULL;
     struct pickle_value *v;
     uint64_t bits = 0;
     enum status st = take(m, 8, &p); /* the one big-endian number of the format */
@@ -354,7 +354,7 @@ static enum status op_global(struct machine *m)
 
 static enum status op_stack_global(struct machine *m)
 {
-    struct pickle_value *module, *name;
+    struct pickle_value *module = NULL, *name = NULL;
     enum status st = pop(m, &name);
 
     if (st == STATUS_OK) st = pop(m, &module);
@@ -367,7 +367,7 @@ static enum status op_stack_global(struct machine *m)
 
 static enum status op_reduce(struct machine *m)
 {
-    struct pickle_value *callee, *arguments, *v;
+    struct pickle_value *callee = NULL, *arguments = NULL, *v;
     enum status st = pop(m, &arguments);
 
     if (st == STATUS_OK) st = pop(m, &callee);
@@ -399,7 +399,7 @@ static enum status op_build(struct machine *m)
 
 static enum status op_persistent(struct machine *m)
 {
-    struct pickle_value *id, *v;
+    struct pickle_value *id = NULL, *v;
     enum status st = pop(m, &id);
 
     if (st != STATUS_OK) return st;
@@ -495,7 +495,7 @@ static enum status memo_put(struct machine *m, uint64_t index)
 
 static enum status op_put(struct machine *m, unsigned bytes)
 {
-    uint64_t index;
+    uint64_t index = 0;
     enum status st = take_number(m, bytes, &index);
 
     return st == STATUS_OK ? memo_put(m, index) : st;
@@ -503,7 +503,7 @@ static enum status op_put(struct machine *m, unsigned bytes)
 
 static enum status op_get(struct machine *m, unsigned bytes)
 {
-    uint64_t index;
+    uint64_t index = 0;
     enum status st = take_number(m, bytes, &index);
 
     if (st != STATUS_OK) return st;
@@ -521,7 +521,7 @@ static enum status op_stop(struct machine *m)
 
 static enum status op_proto(struct machine *m)
 {
-    uint64_t protocol;
+    uint64_t protocol = 0;
     enum status st = take_number(m, 1, &protocol);
 
     if (st != STATUS_OK) return st;
@@ -532,7 +532,7 @@ static enum status op_proto(struct machine *m)
 /* Frames only tell a reader how much to buffer. */
 static enum status op_frame(struct machine *m)
 {
-    uint64_t size;
+    uint64_t size = 0;
     enum status st = take_number(m, 8, &size);
 
     if (st == STATUS_OK && size > m->size - m->at) return malformed(m, "a frame longer than the pickle");
