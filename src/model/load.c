@@ -142,7 +142,7 @@ struct loader {
     const struct load_options *options;
     size_t n_visited, n_missing, n_broken;
     char missing[512], broken[768]; /* the first few, for the message */
-    struct err err; /* failures that are not about one tensor */
+    struct err err;                 /* failures that are not about one tensor */
 };
 
 static void note(char *text, size_t size, const char *what)

@@ -1,0 +1,325 @@
+/* api.c - the public functions for models and sessions. See sphinx.h; what happens inside stands in load.h, session.h, ask.c. */
+#include "backend/cpu/cpu.h"
+#include "core/file.h"
+#include "model/encode.h"
+#include "model/public.h"
+#include "model/session.h"
+#include "text/conversation.h"
+#include "text/utf8.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum { CONTEXT_DEFAULT = 4096, CONTEXT_MAX = 1 << 20, THREADS_MAX = 1024 };
+
+#define X(code, text)                                                                                        \
+    static_assert((int)STATUS_##code == (int)SPHINX_##code, "sphinx_status mirrors STATUS_MAP");
+STATUS_MAP(X)
+#undef X
+
+sphinx_status public_status(enum status st, const struct err *e, sphinx_error *error)
+{
+    if (error != NULL) {
+        error->code = (sphinx_status)st;
+        memcpy(error->text, e->text, sizeof error->text);
+        if (st == STATUS_OK) error->text[0] = '\0';
+    }
+    return (sphinx_status)st;
+}
+
+struct report public_report(const sphinx_report *r)
+{
+    return (struct report){ .progress = r->progress, .warn = r->warn, .user = r->user };
+}
+
+const char *sphinx_version(void)
+{
+    return SPHINX_VERSION;
+}
+
+void sphinx_free(void *p)
+{
+    free(p);
+}
+
+/* ---- models ------------------------------------------------------------------------------------------------ */
+
+static enum status check_options(const sphinx_model_options *o, struct err *e)
+{
+    if (o->threads < 0 || o->threads > THREADS_MAX) {
+        return err_set(e, STATUS_BAD_ARGUMENT, "threads is %d: it may be 1 to %d, or 0 for all", o->threads,
+                       THREADS_MAX);
+    }
+    if (o->context < 0 || o->context > CONTEXT_MAX) {
+        return err_set(e, STATUS_BAD_ARGUMENT, "context is %d: it may be 1 to %d, or 0 for %d", o->context,
+                       CONTEXT_MAX, CONTEXT_DEFAULT);
+    }
+    return STATUS_OK;
+}
+
+static enum status open_model(sphinx_model *m, const char *const *paths, int n_paths,
+                              const sphinx_model_options *o, struct err *e)
+{
+    struct report report = public_report(&o->report);
+    struct load_options load = { .paths = paths,
+                                 .n_paths = n_paths,
+                                 .llama_type = o->llama_type,
+                                 .config_path = o->config_path,
+                                 .tokenizer_path = o->tokenizer_path,
+                                 .ranks = 1,
+                                 .report = &report };
+    struct model_config config;
+    enum status st = check_options(o, e);
+
+    m->threads = o->threads > 0 ? o->threads : cpu_threads_default();
+    m->context = o->context > 0 ? o->context : CONTEXT_DEFAULT;
+    m->precise = o->precise;
+    if (st == STATUS_OK) st = cpu_backend(o->cpu, &m->backend, e);
+    if (st == STATUS_OK) st = load_config(&config, &m->tokenizer, &load, e);
+    if (st == STATUS_OK && o->clip_exact_gelu) config.clip.act = ACT_GELU_ERF;
+    if (st == STATUS_OK) st = network_init(&m->network, &config, e);
+    if (st == STATUS_OK) st = ckpt_open(&m->checkpoint, paths, n_paths, &report, e);
+    if (st == STATUS_OK) st = load_weights(&m->network, m->checkpoint, &load, e);
+    return st;
+}
+
+sphinx_status sphinx_model_open(sphinx_model **model, const char *const *paths, int n_paths,
+                                const sphinx_model_options *options, sphinx_error *error)
+{
+    static const sphinx_model_options defaults;
+    double start = clock_seconds();
+    struct err e = { 0 };
+    enum status st;
+
+    *model = NULL;
+    if (n_paths < 1) return public_status(err_set(&e, STATUS_BAD_ARGUMENT, "no model was named"), &e, error);
+    *model = calloc(1, sizeof **model);
+    if (*model == NULL) return public_status(err_no_memory(&e, "model"), &e, error);
+    st = open_model(*model, paths, n_paths, options != NULL ? options : &defaults, &e);
+    if (st != STATUS_OK) {
+        sphinx_model_close(*model);
+        *model = NULL;
+    } else {
+        (*model)->seconds_load = clock_seconds() - start;
+    }
+    return public_status(st, &e, error);
+}
+
+void sphinx_model_close(sphinx_model *m)
+{
+    if (m == NULL) return;
+    network_free(&m->network);
+    ckpt_close(m->checkpoint);
+    tok_close(m->tokenizer);
+    free(m);
+}
+
+static void count_visit(struct param_visitor *v, const struct param *p, struct tensor *slot)
+{
+    uint64_t n = 1;
+
+    for (int i = 0; i < p->n_dims; i++) n *= (uint64_t)p->dim[i];
+    if (slot != NULL) *(uint64_t *)v->user += n;
+}
+
+void sphinx_model_get_info(const sphinx_model *m, sphinx_model_info *info)
+{
+    const struct model_config *k = &m->network.config;
+    uint64_t parameters = 0;
+    struct param_visitor v = { .visit = count_visit, .user = &parameters };
+
+    network_params((struct network *)(uintptr_t)&m->network, &v); /* visits only; changes nothing */
+    *info = (sphinx_model_info){ .llama_type = k->variant->llama_type,
+                                 .name = k->variant->name,
+                                 .cpu = m->backend->level,
+                                 .sees = m->network.sees,
+                                 .image_size = k->views.image_size,
+                                 .views = img_views_count(k->views.layout),
+                                 .image_words = (int)encode_words(&m->network),
+                                 .context = m->context,
+                                 .vocab = k->llama.vocab,
+                                 .width = k->llama.dim,
+                                 .layers = k->llama.n_layers,
+                                 .parameters = parameters,
+                                 .seconds_load = m->seconds_load };
+}
+
+sphinx_status sphinx_tokenize(const sphinx_model *m, const char *text, size_t size, bool bos, int32_t **ids,
+                              size_t *n_ids, sphinx_error *error)
+{
+    struct err e = { 0 };
+    enum status st = text_utf8_check("the text", text, size, NULL, &e);
+
+    if (st == STATUS_OK) st = tok_encode(m->tokenizer, text, size, bos ? TOK_BOS : 0, ids, n_ids, &e);
+    return public_status(st, &e, error);
+}
+
+sphinx_status sphinx_detokenize(const sphinx_model *m, const int32_t *ids, size_t n_ids, char **text,
+                                sphinx_error *error)
+{
+    struct err e = { 0 };
+    enum status st = tok_decode(m->tokenizer, ids, n_ids, text, NULL, &e);
+
+    return public_status(st, &e, error);
+}
+
+/* ---- sessions ---------------------------------------------------------------------------------------------- */
+
+static enum status kv_dtype(const sphinx_model *m, const char *name, enum dtype *dtype, struct err *e)
+{
+    static const enum dtype allowed[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
+
+    if (name == NULL) {
+        *dtype = m->network.llama.layers[0].wq.dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_F16;
+        return STATUS_OK;
+    }
+    for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {
+        if (strcmp(name, dtype_info(allowed[i])->name) == 0) {
+            *dtype = allowed[i];
+            return STATUS_OK;
+        }
+    }
+    return err_set(e, STATUS_BAD_ARGUMENT,
+                   "unknown key/value cache type \"%.20s\": it may be f32, f16 or bf16", name);
+}
+
+static enum status open_session(struct sphinx_session *s, sphinx_model *m, const sphinx_session_options *o,
+                                struct err *e)
+{
+    const struct llama_config *k = &m->network.config.llama;
+    enum dtype dtype = DTYPE_F32;
+    enum status st;
+
+    s->model = m;
+    s->report = public_report(&o->report);
+    s->report.cancel = &s->cancel;
+    s->without = o->without;
+    s->image_options = (struct img_options){ .pixels_max = o->pixels_max, .apply_exif = o->apply_exif };
+    s->system = strdup(o->system != NULL ? o->system : conv_system_default);
+    s->cached = malloc((size_t)m->context * sizeof *s->cached);
+    if (s->system == NULL || s->cached == NULL) return err_no_memory(e, "session");
+    if (o->threads < 0 || o->threads > THREADS_MAX) {
+        return err_set(e, STATUS_BAD_ARGUMENT, "threads is %d: it may be 1 to %d, or 0", o->threads,
+                       THREADS_MAX);
+    }
+    st = text_utf8_check("the system sentence", s->system, strlen(s->system), NULL, e);
+    if (st == STATUS_OK) st = kv_dtype(m, o->kv_type, &dtype, e);
+    if (st == STATUS_OK) st = kv_init(&s->kv, k, 1, m->context, dtype, e);
+    if (st == STATUS_OK)
+        st = ctx_init(&s->ctx, m->backend, &s->arena, o->threads > 0 ? o->threads : m->threads, e);
+    if (st == STATUS_OK) {
+        s->ctx.report = &s->report;
+        s->ctx.exec.precise = m->precise;
+    }
+    return st;
+}
+
+sphinx_status sphinx_session_open(sphinx_session **session, sphinx_model *model,
+                                  const sphinx_session_options *options, sphinx_error *error)
+{
+    static const sphinx_session_options defaults;
+    struct err e = { 0 };
+    enum status st;
+
+    *session = calloc(1, sizeof **session);
+    if (*session == NULL) return public_status(err_no_memory(&e, "session"), &e, error);
+    st = open_session(*session, model, options != NULL ? options : &defaults, &e);
+    if (st != STATUS_OK) {
+        sphinx_session_close(*session);
+        *session = NULL;
+    }
+    return public_status(st, &e, error);
+}
+
+void sphinx_session_close(sphinx_session *s)
+{
+    if (s == NULL) return;
+    session_clear_turns(s);
+    free(s->turns);
+    sampler_free(&s->sampler);
+    kv_free(&s->kv);
+    free(s->cached);
+    free(s->words);
+    img_free(&s->image);
+    ctx_free(&s->ctx);
+    arena_free(&s->arena);
+    free(s->system);
+    free(s);
+}
+
+sphinx_status sphinx_session_image_memory(sphinx_session *s, const void *data, size_t size, const char *name,
+                                          sphinx_error *error)
+{
+    struct image im = { 0 };
+    struct err e = { 0 };
+    enum status st = img_decode(&im, data, size, name, &s->image_options, &e);
+
+    if (st == STATUS_OK) st = session_set_image(s, &im, &e);
+    atomic_store(&s->cancel, false);
+    img_free(&im);
+    return public_status(st, &e, error);
+}
+
+sphinx_status sphinx_session_image_file(sphinx_session *s, const char *path, sphinx_error *error)
+{
+    struct image im = { 0 };
+    struct err e = { 0 };
+    enum status st = img_read(&im, path, &s->image_options, &e);
+
+    if (st == STATUS_OK) st = session_set_image(s, &im, &e);
+    atomic_store(&s->cancel, false);
+    img_free(&im);
+    return public_status(st, &e, error);
+}
+
+void sphinx_session_image_clear(sphinx_session *s)
+{
+    img_free(&s->image);
+    free(s->words);
+    s->words = NULL;
+    s->n_cached = 0;
+    session_clear_turns(s);
+}
+
+size_t sphinx_session_turns(const sphinx_session *s)
+{
+    return s->n_turns;
+}
+
+bool sphinx_session_turn(const sphinx_session *s, size_t i, const char **question, const char **answer)
+{
+    if (i >= s->n_turns) return false;
+    *question = s->turns[i].question;
+    *answer = s->turns[i].answer;
+    return true;
+}
+
+bool sphinx_session_undo(sphinx_session *s)
+{
+    if (s->n_turns == 0) return false;
+    s->n_turns--;
+    free(s->turns[s->n_turns].question);
+    free(s->turns[s->n_turns].answer);
+    return true;
+}
+
+void sphinx_session_clear(sphinx_session *s)
+{
+    session_clear_turns(s);
+}
+
+sphinx_status sphinx_session_append(sphinx_session *s, const char *question, const char *answer,
+                                    sphinx_error *error)
+{
+    struct err e = { 0 };
+    enum status st = text_utf8_check("the question", question, strlen(question), NULL, &e);
+
+    if (st == STATUS_OK) st = text_utf8_check("the answer", answer, strlen(answer), NULL, &e);
+    if (st == STATUS_OK) st = session_append(s, question, answer, &e);
+    return public_status(st, &e, error);
+}
+
+void sphinx_session_cancel(sphinx_session *s)
+{
+    atomic_store(&s->cancel, true);
+}

@@ -1,0 +1,106 @@
+/*
+ * encode.c - one image through all encoders.
+ *
+ *   planes [3, S, S] ─ views ─┬─ [V, 3, s, s] ─┬─ clip ────────────────┐
+ *                             │                ├─ renormalised ─ dinov2┤
+ *                             │                └─ qformer ─────────────┼─ mixer ─ [image words, D]
+ *                             └─ [V, 3, c, c] ─── convnext ─ spread ───┘
+ *
+ * All views go through an encoder as one batch, so its weights are read once.
+ */
+#include "model/encode.h"
+
+#include "image/views.h"
+
+int64_t encode_words(const struct network *n)
+{
+    return mixer_words(&n->config.mixer, img_views_count(n->config.views.layout));
+}
+
+struct sight {
+    struct views vit, dinov2, cnn;
+};
+
+static struct tensor *view_tensor(struct ctx *c, int64_t count, int64_t side)
+{
+    return tensor_new(c, count, 3 * side * side, false);
+}
+
+static bool look(struct ctx *c, const struct network *n, const float *planes, struct sight *s)
+{
+    const struct img_views *v = &n->config.views;
+    int count = img_views_count(v->layout);
+
+    s->vit = (struct views){ view_tensor(c, count, v->view_size), count, v->view_size };
+    s->dinov2 = (struct views){ view_tensor(c, count, v->view_size), count, v->view_size };
+    s->cnn = (struct views){ view_tensor(c, count, v->cnn_size), count, v->cnn_size };
+    if (s->vit.pixels == NULL || s->dinov2.pixels == NULL || s->cnn.pixels == NULL) return false;
+    if (img_views_make(v, planes, tensor_f32(s->vit.pixels), tensor_f32(s->cnn.pixels), &c->err) !=
+        STATUS_OK) {
+        return false;
+    }
+    img_views_for_dinov2(tensor_f32(s->dinov2.pixels), tensor_f32(s->vit.pixels), (size_t)count,
+                         v->view_size);
+    observe(c, s->vit.pixels, "views");
+    return true;
+}
+
+static struct tensor *encode(struct ctx *c, const struct network *n, enum encoder which,
+                             const struct sight *s)
+{
+    const struct convnext_config *k = &n->config.convnext;
+
+    switch (which) {
+    case ENCODER_CLIP: return clip_encode(c, &n->clip, &s->vit);
+    case ENCODER_DINOV2: return dinov2_encode(c, &n->dinov2, &s->dinov2);
+    case ENCODER_QFORMER: return qformer_encode(c, &n->qformer, &s->vit);
+    case ENCODER_CONVNEXT:
+        return mixer_spread(c, convnext_encode(c, &n->convnext, &s->cnn), s->cnn.count, k->image_size / 32,
+                            n->config.mixer.grid);
+    case ENCODER_COUNT: break;
+    }
+    return NULL;
+}
+
+/* What an encoder that is switched off contributes. */
+static struct tensor *nothing(struct ctx *c, const struct network *n, enum encoder which, int64_t count)
+{
+    const struct model_config *k = &n->config;
+    int64_t n_rows = 1 + (int64_t)k->mixer.grid * k->mixer.grid, width = 0;
+    struct tensor *t;
+
+    if (which == ENCODER_QFORMER) n_rows = k->qformer.queries;
+    switch (which) {
+    case ENCODER_CLIP: width = k->clip.width; break;
+    case ENCODER_CONVNEXT: width = k->convnext.dims[CONVNEXT_STAGES - 1]; break;
+    case ENCODER_DINOV2: width = k->dinov2.width; break;
+    case ENCODER_QFORMER: width = k->qformer.width; break;
+    case ENCODER_COUNT: break;
+    }
+    t = tensor_new(c, count * n_rows, width, false);
+    if (t != NULL) memset(t->data, 0, (size_t)(count * n_rows * width) * sizeof(float));
+    return t;
+}
+
+struct tensor *encode_image(struct ctx *c, const struct network *n, const float *planes, unsigned without,
+                            double *seconds)
+{
+    struct tensor *found[ENCODER_COUNT] = { NULL };
+    struct features f;
+    struct sight s;
+
+    memset(seconds, 0, ENCODER_COUNT * sizeof *seconds);
+    if (!look(c, n, planes, &s)) return NULL;
+    for (enum encoder i = 0; i < ENCODER_COUNT; i++) {
+        double start = clock_seconds();
+
+        if ((n->config.variant->encoders >> i & 1) == 0) continue;
+        found[i] = without >> i & 1 ? nothing(c, n, i, s.vit.count) : encode(c, n, i, &s);
+        if (found[i] == NULL) return NULL;
+        observe(c, found[i], "%s", encoder_names[i]);
+        seconds[i] = clock_seconds() - start;
+    }
+    f = (struct features){ found[ENCODER_CLIP], found[ENCODER_CONVNEXT], found[ENCODER_DINOV2],
+                           found[ENCODER_QFORMER] };
+    return observe(c, mixer_mix(c, &n->mixer, &f, s.vit.count), "image_tokens");
+}

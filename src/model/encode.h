@@ -1,0 +1,18 @@
+/*
+ * encode.h - from a prepared image to the words that the language model reads.
+ */
+#ifndef SPHINX_MODEL_ENCODE_H
+#define SPHINX_MODEL_ENCODE_H
+
+#include "model/network.h"
+
+/* planes [3, S, S] from img_prepare -> [image words, D] in c's arena; NULL with the failure in c->err. `without` has the bits
+ * 1 << enum encoder of those to leave out: their features are zero. seconds [ENCODER_COUNT] receives what each took.
+ * Named intermediates: views, clip, convnext, dinov2, qformer, image_tokens, and those of the encoders. */
+struct tensor *encode_image(struct ctx *c, const struct network *n, const float *planes, unsigned without,
+                            double *seconds);
+
+/* Image words of one image. */
+int64_t encode_words(const struct network *n);
+
+#endif
