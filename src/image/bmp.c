@@ -147,7 +147,8 @@ static unsigned char field_scale(uint32_t pixel, uint32_t mask)
 {
     uint32_t low = mask & (~mask + 1);
 
-    return mask == 0 ? 0 : (unsigned char)((uint64_t)((pixel & mask) / low) * 255 / (mask / low));
+    if (mask == 0) return 0;
+    return (unsigned char)((uint64_t)((pixel & mask) / low) * 255 / (mask / low));
 }
 
 static void row_unpack(const struct bitmap *b, unsigned char *rgb, const unsigned char *in)

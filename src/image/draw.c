@@ -204,8 +204,9 @@ static void label_clean(char out[LABEL_SIZE_MAX], const char *label)
     out[used] = 0;
 }
 
-/* Writes text with its lower left corner at p if the picture has room there, else moved inside. */
-static void label_draw(cairo_t *c, const struct image *im, const char *text, struct img_point p,
+/* Writes text with its lower left corner at p, moved inside where the picture ends. With a gap it stands that far to
+ * the right of p, or to the left where there is more room. */
+static void label_draw(cairo_t *c, const struct image *im, const char *text, struct img_point p, double gap,
                        struct img_color color, double scale)
 {
     double pad = 3 * scale, width, height, x, y;
@@ -217,7 +218,8 @@ static void label_draw(cairo_t *c, const struct image *im, const char *text, str
     cairo_text_extents(c, text, &extents);
     width = extents.x_advance + 2 * pad;
     height = font.ascent + font.descent;
-    x = fmax(0, fmin(p.x, im->width - width));
+    x = gap > 0 && p.x + gap + width > im->width ? p.x - gap - width : p.x + gap;
+    x = fmax(0, fmin(x, im->width - width));
     y = fmax(0, fmin(p.y - height, im->height - height));
     color_set(c, color);
     cairo_rectangle(c, x, y, width, height);
@@ -229,23 +231,31 @@ static void label_draw(cairo_t *c, const struct image *im, const char *text, str
 
 static void region_label(cairo_t *c, const struct image *im, const struct img_region *r, double scale)
 {
+    double gap = (DISC_RADIUS + 2) * scale;
     char text[LABEL_SIZE_MAX];
-    double beside = (DISC_RADIUS + 2) * scale;
 
     if (r->label == NULL || r->label[0] == 0) return;
     label_clean(text, r->label);
     for (size_t i = 0; i < r->n_boxes; i++) {
         const struct img_box *b = &r->boxes[i];
+        struct img_point corner = { fmin(b->x1, b->x2), fmin(b->y1, b->y2) };
 
-        if (!box_is_number(b)) continue;
-        label_draw(c, im, text, (struct img_point){ fmin(b->x1, b->x2), fmin(b->y1, b->y2) }, r->color,
-                   scale);
+        if (box_is_number(b)) label_draw(c, im, text, corner, 0, r->color, scale);
     }
     for (size_t i = 0; i < r->n_points; i++) {
-        struct img_point p = { r->points[i].x + beside, r->points[i].y + beside };
+        struct img_point p = { r->points[i].x, r->points[i].y + gap };
 
-        if (is_number(p)) label_draw(c, im, text, p, r->color, scale);
+        if (is_number(p)) label_draw(c, im, text, p, gap, r->color, scale);
     }
+}
+
+/* cairo and fontconfig keep what they looked up about fonts until the process ends. */
+static void labels_draw(cairo_t *c, const struct image *im, const struct img_region *regions,
+                        size_t n_regions, double scale)
+{
+    cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
+    cairo_set_font_size(c, FONT_SIZE * scale);
+    for (size_t i = 0; i < n_regions; i++) region_label(c, im, &regions[i], scale);
 }
 
 /* ---- picture <-> surface ------------------------------------------------------------------------------------ */
@@ -310,10 +320,7 @@ enum status img_draw(struct image *im, const struct img_region *regions, size_t 
     for (size_t i = 0; i < n_regions; i++) region_draw(c, &regions[i], scale);
     cairo_set_antialias(c, CAIRO_ANTIALIAS_DEFAULT);
     for (size_t i = 0; i < n_people; i++) skeleton_draw(c, &people[i], scale);
-    cairo_select_font_face(c, "sans-serif", CAIRO_FONT_SLANT_NORMAL, CAIRO_FONT_WEIGHT_BOLD);
-    cairo_set_font_size(c, FONT_SIZE * scale);
-    for (size_t i = 0; style != NULL && style->labels && i < n_regions; i++)
-        region_label(c, im, &regions[i], scale);
+    if (style != NULL && style->labels) labels_draw(c, im, regions, n_regions, scale);
     cairo_surface_flush(surface);
     if (cairo_status(c) == CAIRO_STATUS_SUCCESS)
         surface_read(surface, im);

@@ -3,6 +3,7 @@
  */
 #include "image/views.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -102,6 +103,9 @@ enum status img_views_make(const struct img_views *v, const float *image, float 
     int grid = grid_of(v->layout);
     enum status st = STATUS_OK;
 
+    assert(v->image_size > 0 && v->image_size <= IMG_SIDE_MAX / 3);
+    assert(v->view_size > 0 && v->view_size <= IMG_SIDE_MAX / 3);
+    assert(v->cnn_size > 0 && v->cnn_size <= IMG_SIDE_MAX / 3);
     if (vit != NULL) st = whole_and_parts(vit, v->view_size, image, v->image_size, grid, e);
     if (st != STATUS_OK || cnn == NULL) return st;
     if (v->image_size <= v->view_size * grid) return cnn_from_vit(v, image, vit, cnn, e);

@@ -33,7 +33,7 @@ enum img_layout { IMG_LAYOUT_ONE, IMG_LAYOUT_FIVE, IMG_LAYOUT_TEN };
 
 struct img_views {
     enum img_layout layout;
-    int image_size; /* S */
+    int image_size; /* S; all three are 1..IMG_SIDE_MAX / 3 */
     int view_size;  /* s */
     int cnn_size;   /* c */
 };

@@ -11,6 +11,14 @@
 
 #include "image/draw.h"
 
+/* Read by LeakSanitizer: fontconfig keeps patterns for the life of the process, behind encoded pointers. The same for
+ * valgrind is in tests/support/valgrind.supp. */
+__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
+const char *__lsan_default_suppressions(void)
+{
+    return "leak:libfontconfig";
+}
+
 static unsigned checksum(const struct image *im)
 {
     return (unsigned)crc32(0, im->rgb, (unsigned)(im->width * im->height * 3));
