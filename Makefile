@@ -9,7 +9,7 @@ JOBS         ?= 2
 
 CONFIGURE = cmake -S . -G Ninja $(CMAKE_FLAGS)
 CTEST     = ctest --parallel $(JOBS) --output-on-failure
-SOURCES   = git ls-files -co --exclude-standard '*.c' '*.h' '*.cc'
+SOURCES   = find include src tests bench examples -name '*.[ch]' -o -name '*.cc'
 
 .PHONY: build help setup demo test sanitize fuzz valgrind bench format format-check install uninstall reference clean
 
@@ -61,8 +61,9 @@ fuzz:
 	@scripts/setup --ci
 	@scripts/fuzz build-fuzz $(FUZZ_SECONDS)
 
-valgrind: build
+valgrind:
 	@scripts/setup --ci
+	@$(MAKE) --no-print-directory build
 	@scripts/valgrind $(BUILD)
 
 bench: build
