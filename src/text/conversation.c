@@ -9,7 +9,7 @@ const char conv_system_default[] =
     "A chat between a curious human and an artificial intelligence assistant. "
     "The assistant gives helpful, detailed, and polite answers to the human's questions.";
 
-/* ---- template ------------------------------------------------------------------------------------------------- */
+/* ---- template ------------------------------------------------------------------------------------------ */
 
 /* Counts while out is NULL, then writes: the text is described once. */
 struct writer {
@@ -69,7 +69,7 @@ enum status conv_render(const char *system, const struct conv_turn *turns, size_
     return STATUS_OK;
 }
 
-/* ---- segments ------------------------------------------------------------------------------------------------- */
+/* ---- segments ------------------------------------------------------------------------------------------ */
 
 /* Encodes prefix and text as one string. */
 static enum status joined_encode(const struct tokenizer *t, const char *prefix, const char *text,
@@ -158,7 +158,7 @@ enum status conv_glued_encode(const struct conv_segmenter *s, const char *text, 
     return err_set(e, STATUS_UNSUPPORTED, "the tokenizer merges \"%s\" with whatever stands before it", text);
 }
 
-/* ---- stop sequences ------------------------------------------------------------------------------------------- */
+/* ---- stop sequences ------------------------------------------------------------------------------------ */
 
 /* Takes over ids. */
 static void stop_add(struct conv_stops *s, int32_t *ids, size_t n_ids)

@@ -1,5 +1,6 @@
 /*
- * conversation.h - the dialogue as the one text that SPHINX was trained to continue, and the marks that end an answer.
+ * conversation.h - the dialogue as the one text that SPHINX was trained to continue, and the marks that end
+ * an answer.
  *
  * Upstream's default conversation (conv_v1_2), line feeds shown as they are:
  *
@@ -32,15 +33,15 @@ struct conv_turn {
     const char *answer; /* without CONV_STOP; NULL for the answer that is to come, in the last turn only */
 };
 
-/* Renders the dialogue. system NULL stands for conv_system_default. *text is malloc'ed and ends in NUL; size may be
- * NULL. BAD_ARGUMENT when a turn before the last has no answer or any has no question. */
+/* Renders the dialogue. system NULL stands for conv_system_default. *text is malloc'ed and ends in NUL; size
+ * may be NULL. BAD_ARGUMENT when a turn before the last has no answer or any has no question. */
 enum status conv_render(const char *system, const struct conv_turn *turns, size_t n_turns, char **text,
                         size_t *size, struct err *e);
 
-/* ---- stop marks ----------------------------------------------------------------------------------------------- */
+/* ---- stop marks ---------------------------------------------------------------------------------------- */
 
-/* The ids a text becomes where it stands in the middle of another. LLaMA's tokenizer puts a space before whatever it
- * encodes, others do not; a probe tells them apart, as upstream does. */
+/* The ids a text becomes where it stands in the middle of another. LLaMA's tokenizer puts a space before
+ * whatever it encodes, others do not; a probe tells them apart, as upstream does. */
 struct conv_segmenter {
     const struct tokenizer *t; /* borrowed */
     bool needs_space;          /* a word behind another must be encoded together with its space */
@@ -51,12 +52,14 @@ enum status conv_segmenter_init(struct conv_segmenter *s, const struct tokenizer
 /* Ids of text as a word of its own: after a space. Leading spaces of text do not count. *ids is malloc'ed. */
 enum status conv_segment_encode(const struct conv_segmenter *s, const char *text, int32_t **ids,
                                 size_t *n_ids, struct err *e);
-/* Ids of text glued to what stands before it. UNSUPPORTED if the tokenizer merges it with all characters tried. */
+/* Ids of text glued to what stands before it. UNSUPPORTED if the tokenizer merges it with all characters
+ * tried. */
 enum status conv_glued_encode(const struct conv_segmenter *s, const char *text, int32_t **ids, size_t *n_ids,
                               struct err *e);
 
-/* The id sequences that end an answer, in the order in which upstream tests them: end-of-sentence, then each stop
- * text as a segment and glued. For "\n###" LLaMA's tokenizer gives 29871 13 2277 29937 and 13 2277 29937. */
+/* The id sequences that end an answer, in the order in which upstream tests them: end-of-sentence, then each
+ * stop text as a segment and glued. For "\n###" LLaMA's tokenizer gives 29871 13 2277 29937 and 13 2277
+ * 29937. */
 struct conv_stops {
     struct conv_stop {
         int32_t *ids;

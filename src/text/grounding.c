@@ -1,9 +1,9 @@
 /*
  * grounding.c - see grounding.h.
  *
- * One pass over the text finds regions; a tagged one takes back the bare lists that stood inside its phrase. A second
- * pass over the regions gives colours, a third puts key points together to persons. Nothing recurses and no byte is
- * looked at more than a few times, so hostile answers cost no more than long ones.
+ * One pass over the text finds regions; a tagged one takes back the bare lists that stood inside its phrase.
+ * A second pass over the regions gives colours, a third puts key points together to persons. Nothing recurses
+ * and no byte is looked at more than a few times, so hostile answers cost no more than long ones.
  */
 #include "text/grounding.h"
 
@@ -21,19 +21,7 @@
 /* Digits of a number that are looked at: more do not change a float. */
 #define DIGITS_MAX 15
 
-const char *const ground_joint_names[GROUND_JOINT_COUNT] = {
-    "nose",           "left_eye",   "right_eye",   "left_ear",   "right_ear",   "left_shoulder",
-    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
-    "right_hip",      "left_knee",  "right_knee",  "left_ankle", "right_ankle",
-};
-
-const unsigned char ground_edges[GROUND_EDGE_COUNT][2] = {
-    { 15, 13 }, { 13, 11 }, { 16, 14 }, { 14, 12 }, { 11, 12 }, { 5, 11 }, { 6, 12 },
-    { 5, 6 },   { 5, 7 },   { 6, 8 },   { 7, 9 },   { 8, 10 },  { 1, 2 },  { 0, 1 },
-    { 0, 2 },   { 1, 3 },   { 2, 4 },   { 3, 5 },   { 4, 6 },
-};
-
-/* ---- growing lists -------------------------------------------------------------------------------------------- */
+/* ---- growing lists ------------------------------------------------------------------------------------- */
 
 static bool grow(void **items, size_t *capacity, size_t wanted, size_t item_size)
 {
@@ -79,7 +67,7 @@ static bool persons_reach(struct grounding *g, size_t n)
     return true;
 }
 
-/* ---- lists ---------------------------------------------------------------------------------------------------- */
+/* ---- lists --------------------------------------------------------------------------------------------- */
 
 static bool is_digit(char c)
 {
@@ -90,8 +78,8 @@ static bool is_space(char c)
     return c == ' ' || (c >= '\t' && c <= '\r');
 }
 
-/* The end of the list that begins at text[at] == '[', or at itself if it is none. *looked is how far it had to look
- * to know: no list begins before there. */
+/* The end of the list that begins at text[at] == '[', or at itself if it is none. *looked is how far it had
+ * to look to know: no list begins before there. */
 static size_t list_end(const char *text, size_t size, size_t at, size_t *looked)
 {
     size_t i = at + 1;
@@ -193,7 +181,7 @@ static bool list_read(struct grounding *g, const char *text)
     return true;
 }
 
-/* ---- regions -------------------------------------------------------------------------------------------------- */
+/* ---- regions ------------------------------------------------------------------------------------------- */
 
 /* An open <p>, and how much had been found when it came. */
 struct tag {
@@ -218,7 +206,8 @@ static bool region_read(struct grounding *g, const char *text, struct ground_reg
     return list_read(g, text);
 }
 
-/* At "</p>" behind an open tag: takes the list that follows, if one does. Returns where to go on, 0 if out of memory. */
+/* At "</p>" behind an open tag: takes the list that follows, if one does. Returns where to go on, 0 if out of
+ * memory. */
 static size_t tag_close(struct grounding *g, const char *text, size_t size, size_t at, const struct tag *tag)
 {
     size_t list = at + strlen("</p>"), end, looked;
@@ -272,13 +261,13 @@ static void colours_set(struct grounding *g)
     for (pass = 0; pass < 2; pass++) {
         for (i = g->n_regions; i-- > 0;) {
             if (g->regions[i].tagged != (pass == 0)) continue;
-            g->regions[i].colour = (enum ground_colour)colour;
-            colour = (colour + 1) % GROUND_COLOUR_COUNT;
+            g->regions[i].colour = colour;
+            colour = (colour + 1) % IMG_COLORS;
         }
     }
 }
 
-/* ---- persons -------------------------------------------------------------------------------------------------- */
+/* ---- persons ------------------------------------------------------------------------------------------- */
 
 /* The joint that the phrase names, -1 if none. */
 static int joint_find(const char *text, struct span phrase)
@@ -287,7 +276,7 @@ static int joint_find(const char *text, struct span phrase)
     int joint;
 
     for (joint = 0; joint < GROUND_JOINT_COUNT; joint++) {
-        const char *name = ground_joint_names[joint];
+        const char *name = img_joint_names[joint];
 
         if (strlen(name) != n) continue;
         for (i = 0; i < n; i++) {
@@ -345,7 +334,7 @@ void grounding_free(struct grounding *g)
     *g = (struct grounding){ 0 };
 }
 
-/* ---- confidence ----------------------------------------------------------------------------------------------- */
+/* ---- confidence ---------------------------------------------------------------------------------------- */
 
 static bool touches_number(const struct ground_part *part, struct span span)
 {
@@ -389,7 +378,7 @@ struct ground_confidence grounding_confidence(const struct ground_part *part, co
     return c;
 }
 
-/* ---- boxes in questions --------------------------------------------------------------------------------------- */
+/* ---- boxes in questions -------------------------------------------------------------------------------- */
 
 #define VALUE_SIZE 5 /* "0.123" */
 

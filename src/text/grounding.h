@@ -11,13 +11,14 @@
  *     part    = 2 numbers, a point x y, or 4, a box x1 y1 x2 y2
  *     number  = \d+(\.\d*)? | \.\d+
  *
- * Coordinates are fractions of the padded square, the square around the original image with side max(W, H); x to the
- * right, y down. A part with any other count of numbers, or with one above 1.05, is passed over; a list of which no
- * part is left is no region.
+ * Coordinates are fractions of the padded square, the square around the original image with side max(W, H); x
+ * to the right, y down. A part with any other count of numbers, or with one above 1.05, is passed over; a
+ * list of which no part is left is no region.
  *
- * Differences from upstream's demo (multi_turn_mm_box.py): regions come in reading order; whole numbers count; a
- * phrase starts at the last <p> before its </p>, upstream's may swallow an earlier tag; every bare list has a colour of
- * its own. Colours are given as upstream does: from the last region to the first, tagged ones before bare ones.
+ * Differences from upstream's demo (multi_turn_mm_box.py): regions come in reading order; whole numbers
+ * count; a phrase starts at the last <p> before its </p>, upstream's may swallow an earlier tag; every bare
+ * list has a colour of its own. Colours are given as upstream does: from the last region to the first, tagged
+ * ones before bare ones.
  */
 #ifndef SPHINX_TEXT_GROUNDING_H
 #define SPHINX_TEXT_GROUNDING_H
@@ -27,16 +28,11 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "image/draw.h"
 #include "text/span.h"
 
-enum ground_colour {
-    GROUND_RED,
-    GROUND_BLUE,
-    GROUND_GREEN,
-    GROUND_PURPLE,
-    GROUND_ORANGE,
-    GROUND_COLOUR_COUNT,
-};
+/* Joints are numbered as img_joint_names. */
+enum { GROUND_JOINT_COUNT = IMG_JOINTS };
 
 /* A box or a point. */
 struct ground_part {
@@ -52,16 +48,8 @@ struct ground_region {
     struct span list;   /* in the text, with the brackets */
     struct span whole;  /* from <p>, or the bracket, to the bracket */
     size_t part_first, n_parts;
-    enum ground_colour colour;
+    unsigned colour; /* index into img_colors */
 };
-
-/* COCO's key points, in its order. */
-#define GROUND_JOINT_COUNT 17
-extern const char *const ground_joint_names[GROUND_JOINT_COUNT];
-
-/* The skeleton's lines: pairs of joints, counted from 0. */
-#define GROUND_EDGE_COUNT 19
-extern const unsigned char ground_edges[GROUND_EDGE_COUNT][2];
 
 struct ground_person {
     int32_t joints[GROUND_JOINT_COUNT]; /* index of the part, -1 where not seen */
@@ -81,9 +69,10 @@ struct grounding {
     size_t regions_capacity, parts_capacity, persons_capacity;
 };
 
-/* Parses any bytes, in time linear in size. Points whose phrase (spaces taken for underscores) is a joint's name form
- * persons: a name that the present person has already starts the next one, and the points of one list belong to
- * persons in succession. NO_MEMORY, or BAD_ARGUMENT above 1 GiB; then nothing is left to free. */
+/* Parses any bytes, in time linear in size. Points whose phrase (spaces taken for underscores) is a joint's
+ * name form persons: a name that the present person has already starts the next one, and the points of one
+ * list belong to persons in succession. NO_MEMORY, or BAD_ARGUMENT above 1 GiB; then nothing is left to free.
+ */
 enum status grounding_parse(struct grounding *g, const char *text, size_t size, struct err *e);
 void grounding_free(struct grounding *g); /* accepts a zeroed one */
 
@@ -95,15 +84,15 @@ struct ground_confidence {
     float least;     /* the least of them */
 };
 
-/* spans [n_tokens] are the bytes of the parsed text that each token gave (stream_span: begin and end never go back),
- * logprobs [n_tokens] the logarithms of their probabilities. Counted is every token that shares a byte with one of the
- * part's numbers; separators and brackets are not. */
+/* spans [n_tokens] are the bytes of the parsed text that each token gave (stream_span: begin and end never go
+ * back), logprobs [n_tokens] the logarithms of their probabilities. Counted is every token that shares a byte
+ * with one of the part's numbers; separators and brackets are not. */
 struct ground_confidence grounding_confidence(const struct ground_part *part, const struct span *spans,
                                               const float *logprobs, size_t n_tokens);
 
-/* Writes boxes [n_boxes][4], n_boxes >= 1, as the model expects them in a question: "[0.123,0.456,0.789,1.000]", more
- * separated by ";". Values are held to 0..1 and have three decimals in any locale. *text is malloc'ed, with NUL.
- * BAD_ARGUMENT for NaN. */
+/* Writes boxes [n_boxes][4], n_boxes >= 1, as the model expects them in a question:
+ * "[0.123,0.456,0.789,1.000]", more separated by ";". Values are held to 0..1 and have three decimals in any
+ * locale. *text is malloc'ed, with NUL. BAD_ARGUMENT for NaN. */
 enum status grounding_format(const float (*boxes)[4], size_t n_boxes, char **text, struct err *e);
 
 #endif

@@ -12,7 +12,7 @@ struct sampler_entry {
     int32_t id;
 };
 
-/* ---- options -------------------------------------------------------------------------------------------------- */
+/* ---- options ------------------------------------------------------------------------------------------- */
 
 struct sampler_options sampler_options_default(void)
 {
@@ -77,7 +77,7 @@ void sampler_free(struct sampler *s)
     *s = (struct sampler){ 0 };
 }
 
-/* ---- probabilities -------------------------------------------------------------------------------------------- */
+/* ---- probabilities ------------------------------------------------------------------------------------- */
 
 /* The largest logit's id, the lowest if several are equal. */
 static enum status max_find(const float *logits, int32_t vocab, int32_t *best, struct err *e)
@@ -152,8 +152,8 @@ static double measure_one(struct sampler_entry x, enum measure m)
     return m == MEASURE_COUNT ? 1.0 : (double)x.weight;
 }
 
-/* Moves to the front the entries before which, in order, there is at most `limit`, and returns how many they are.
- * Like quickselect it looks only into the side where the border is: n steps on average, no sorting. */
+/* Moves to the front the entries before which, in order, there is at most `limit`, and returns how many they
+ * are. Like quickselect it looks only into the side where the border is: n steps on average, no sorting. */
 static size_t select_front(struct sampler_entry *x, size_t n, double limit, enum measure m)
 {
     size_t lo = 0, hi = n; /* entries before lo stay, those from hi on go */
@@ -174,7 +174,7 @@ static size_t select_front(struct sampler_entry *x, size_t n, double limit, enum
     return lo;
 }
 
-/* ---- the draw ------------------------------------------------------------------------------------------------- */
+/* ---- the draw ------------------------------------------------------------------------------------------ */
 
 static uint64_t mix(uint64_t x)
 {

@@ -2,21 +2,21 @@
  * sampler.h - the next token id from the logits.
  *
  * What is done, in this order (each step is left out at the value in brackets):
- *  1. repeat penalty (1): logits of ids among the last repeat_last_n are divided by it if positive, else multiplied,
- *     once per id, however often the id occurs (Keskar et al. 2019).
+ *  1. repeat penalty (1): logits of ids among the last repeat_last_n are divided by it if positive, else
+ *     multiplied, once per id, however often the id occurs (Keskar et al. 2019).
  *  2. temperature (0: take the largest logit, of equal ones the lowest id; nothing below is done).
  *     p = softmax(logits / temperature)
  *  3. top-k (0): only the k most probable.
- *  4. top-p (1): an entry is dropped when the mass of those before it, in descending order, exceeds top_p of what
- *     step 3 left. This is upstream's rule: the entry that crosses top_p stays, the first one always does, and
- *     top_p 0 keeps only that one. Of equal entries the lower id comes first.
+ *  4. top-p (1): an entry is dropped when the mass of those before it, in descending order, exceeds top_p of
+ *     what step 3 left. This is upstream's rule: the entry that crosses top_p stays, the first one always
+ *     does, and top_p 0 keeps only that one. Of equal entries the lower id comes first.
  *  5. min-p (0): entries less probable than min_p times the most probable are dropped.
- *  6. the draw: argmax over what is left of p_i / e_i with e_i exponentially distributed, which is the same as drawing
- *     i with probability p_i (torch.multinomial does it so).
+ *  6. the draw: argmax over what is left of p_i / e_i with e_i exponentially distributed, which is the
+ *     same as drawing i with probability p_i (torch.multinomial does it so).
  *
- * Randomness: e_i = -log(u_i), u_i from SplitMix64's output function (Steele, Lea, Flood 2014) of (seed, draw number,
- * i). It has no hidden state, so the same seed and logits give the same text whatever the number of threads, and an
- * entry's luck does not depend on which others are left.
+ * Randomness: e_i = -log(u_i), u_i from SplitMix64's output function (Steele, Lea, Flood 2014) of (seed, draw
+ * number, i). It has no hidden state, so the same seed and logits give the same text whatever the number of
+ * threads, and an entry's luck does not depend on which others are left.
  */
 #ifndef SPHINX_TEXT_SAMPLER_H
 #define SPHINX_TEXT_SAMPLER_H
@@ -57,10 +57,10 @@ void sampler_free(struct sampler *s); /* accepts a zeroed one */
 /* New options; the draw number starts again at 0. */
 enum status sampler_options_set(struct sampler *s, const struct sampler_options *o, struct err *e);
 
-/* Draws from logits [vocab]. recent [n_recent] are the ids so far, oldest first, for the repeat penalty; ids outside
- * the vocabulary are passed over. *logprob, which may be NULL, is the natural logarithm of the id's probability under
- * the model: softmax of the logits as they came, without temperature, penalty or cuts. -inf logits are impossible
- * entries; NaN, +inf, or nothing but -inf is NUMERIC. Never allocates. */
+/* Draws from logits [vocab]. recent [n_recent] are the ids so far, oldest first, for the repeat penalty; ids
+ * outside the vocabulary are passed over. *logprob, which may be NULL, is the natural logarithm of the id's
+ * probability under the model: softmax of the logits as they came, without temperature, penalty or cuts. -inf
+ * logits are impossible entries; NaN, +inf, or nothing but -inf is NUMERIC. Never allocates. */
 enum status sampler_next(struct sampler *s, const float *logits, const int32_t *recent, size_t n_recent,
                          int32_t *id, float *logprob, struct err *e);
 

@@ -113,7 +113,8 @@ void stream_free(struct stream *s)
     *s = (struct stream){ 0 };
 }
 
-/* Gives the new text's bytes to the ids they came from. Bytes that were held were the last ids before this one. */
+/* Gives the new text's bytes to the ids they came from. Bytes that were held were the last ids before this
+ * one. */
 static void spans_set(struct stream *s, size_t n_held, struct tok_step step)
 {
     size_t start = s->size - step.size, id = s->n_ids - 1, i;
@@ -146,13 +147,12 @@ static void stops_search(struct stream *s)
     }
     for (i = 0; i < s->n_stops && !s->stopped; i++)
         if (s->stops[i].matched > held) held = s->stops[i].matched;
-    /* A stop text begins with the first byte of a character, so no character is split here. */
+    /* The decoder gives whole characters and a stop text begins with the first byte of one: none is split. */
     while (s->scanned < s->size - held) {
         size_t length;
-        uint32_t code;
+        uint32_t code = 0;
 
-        if (utf8_next(s->text + s->scanned, s->size - held - s->scanned, &length, &code) != UTF8_WHOLE)
-            assert(!"the decoder gives whole characters");
+        utf8_next(s->text + s->scanned, s->size - held - s->scanned, &length, &code);
         s->scanned += length;
         if (!utf8_is_space(code)) s->settled = s->scanned;
     }

@@ -171,7 +171,7 @@ enum status tok_encode(const struct tokenizer *t, const char *text, size_t size,
     return STATUS_OK;
 }
 
-/* ---- decoding ------------------------------------------------------------------------------------------------- */
+/* ---- decoding ------------------------------------------------------------------------------------------ */
 
 void tok_decoder_begin(struct tok_decoder *d, const struct tokenizer *t)
 {
@@ -186,8 +186,8 @@ static size_t replacements_write(char *out, size_t n)
     return n * UTF8_REPLACEMENT_SIZE;
 }
 
-/* The held bytes are always the beginning of one character: a first byte and those that follow it. If the next byte
- * does not go on with it, none of them can be part of another one. */
+/* The held bytes are always the beginning of one character: a first byte and those that follow it. If the
+ * next byte does not go on with it, none of them can be part of another one. */
 static struct tok_step byte_put(struct tok_decoder *d, char byte, char *out)
 {
     struct tok_step step = { 0 };
@@ -234,9 +234,9 @@ static size_t spaces_restore(char *out, const char *text, size_t size)
     return written;
 }
 
-/* The leading-space rule, as SentencePiece applies it: at every piece that is not a byte, the start is over if the
- * piece before it lost its space or if there is text by now, and once over it stays so. With remove_extra_spaces
- * lost spaces do not end the start. */
+/* The leading-space rule, as SentencePiece applies it: at every piece that is not a byte, the start is over
+ * if the piece before it lost its space or if there is text by now, and once over it stays so. With
+ * remove_extra_spaces lost spaces do not end the start. */
 static size_t piece_put(struct tok_decoder *d, const struct piece *p, char *out)
 {
     const struct tokenizer *t = d->t;

@@ -8,9 +8,9 @@
  *     free(ids);
  *     tok_close(t);
  *
- * Encoding is the library's. Decoding is written here, token by token, so that an answer can be shown while it
- * grows; it gives the bytes that SentencePiece 0.1.97 gives for the whole list. A tokenizer never changes after it
- * is opened: any number of threads may use one at once.
+ * Encoding is the library's. Decoding is written here, token by token, so that an answer can be shown while
+ * it grows; it gives the bytes that SentencePiece 0.1.97 gives for the whole list. A tokenizer never changes
+ * after it is opened: any number of threads may use one at once.
  */
 #ifndef SPHINX_TEXT_TOKENIZER_H
 #define SPHINX_TEXT_TOKENIZER_H
@@ -24,8 +24,8 @@
 struct tokenizer;
 
 /* Opens a SentencePiece BPE file; errors are NOT_FOUND, IO, BAD_FORMAT (not such a file, cut off, or without
- * begin-of-sentence, end-of-sentence or unknown piece) and UNSUPPORTED. tok_open_memory copies data; `name` stands
- * for the file in error sentences. */
+ * begin-of-sentence, end-of-sentence or unknown piece) and UNSUPPORTED. tok_open_memory copies data; `name`
+ * stands for the file in error sentences. */
 enum status tok_open(struct tokenizer **t, const char *path, struct err *e);
 enum status tok_open_memory(struct tokenizer **t, const unsigned char *data, size_t size, const char *name,
                             struct err *e);
@@ -36,8 +36,8 @@ int32_t tok_unk(const struct tokenizer *t);
 int32_t tok_bos(const struct tokenizer *t);
 int32_t tok_eos(const struct tokenizer *t);
 
-/* The piece as the file spells it (U+2581 for a space, "<0x0A>" for a byte), borrowed, not NUL-terminated. NULL for
- * an id outside 0 .. vocab-1. */
+/* The piece as the file spells it (U+2581 for a space, "<0x0A>" for a byte), borrowed, not NUL-terminated.
+ * NULL for an id outside 0 .. vocab-1. */
 const char *tok_piece(const struct tokenizer *t, int32_t id, size_t *size);
 
 enum tok_flag {
@@ -45,18 +45,18 @@ enum tok_flag {
     TOK_EOS = 2, /* end-of-sentence behind them */
 };
 
-/* *ids is malloc'ed, never NULL on success. Bytes that are not UTF-8 count as U+FFFD each (text_utf8_check in utf8.h
- * refuses them first where a user should hear of it). Nothing in text stands for a control piece: "</s>" is four
- * ordinary characters. BAD_ARGUMENT above 256 MiB of text. */
+/* *ids is malloc'ed, never NULL on success. Bytes that are not UTF-8 count as U+FFFD each (text_utf8_check in
+ * utf8.h refuses them first where a user should hear of it). Nothing in text stands for a control piece:
+ * "</s>" is four ordinary characters. BAD_ARGUMENT above 256 MiB of text. */
 enum status tok_encode(const struct tokenizer *t, const char *text, size_t size, unsigned flags,
                        int32_t **ids, size_t *n_ids, struct err *e);
 
-/* *text is malloc'ed, ends in NUL, and is always UTF-8: bytes that form no character are U+FFFD. BAD_ARGUMENT for an
- * id outside the vocabulary. size may be NULL. */
+/* *text is malloc'ed, ends in NUL, and is always UTF-8: bytes that form no character are U+FFFD. BAD_ARGUMENT
+ * for an id outside the vocabulary. size may be NULL. */
 enum status tok_decode(const struct tokenizer *t, const int32_t *ids, size_t n_ids, char **text, size_t *size,
                        struct err *e);
 
-/* ---- decoding token by token ---------------------------------------------------------------------------------- */
+/* ---- decoding token by token --------------------------------------------------------------------------- */
 
 /* State of one decoding. Byte pieces that may still become a character are held back. */
 struct tok_decoder {

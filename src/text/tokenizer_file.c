@@ -8,7 +8,7 @@
 
 #include "text/utf8.h"
 
-/* ---- protobuf ------------------------------------------------------------------------------------------------ */
+/* ---- protobuf ------------------------------------------------------------------------------------------ */
 
 enum wire_type {
     WIRE_VARINT = 0,
@@ -84,7 +84,7 @@ static enum wire_result field_read(const unsigned char *data, struct span *rest,
     return WIRE_FIELD;
 }
 
-/* ---- the file ------------------------------------------------------------------------------------------------ */
+/* ---- the file ------------------------------------------------------------------------------------------ */
 
 enum {
     MODEL_TYPE_UNIGRAM = 1, /* what the format means where it says nothing */
@@ -246,8 +246,8 @@ static enum status message_read(struct reader *r, size_t size)
     return result == WIRE_END ? STATUS_OK : malformed(r, result, rest.begin);
 }
 
-/* Refuses what this program's use of SentencePiece does not cover. A character map is refused for safety too: it
- * is a search tree that the library walks without checking it. */
+/* Refuses what this program's use of SentencePiece does not cover. A character map is refused for safety too:
+ * it is a search tree that the library walks without checking it. */
 static enum status settings_check(const struct reader *r)
 {
     const struct tokenizer_file *f = r->f;

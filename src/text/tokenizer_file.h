@@ -5,11 +5,11 @@
  *
  *   1 piece, repeated   { 1 text, 2 score, 3 kind }
  *   2 trainer           { 3 model type, 44 how an unknown piece is shown }
- *   3 normaliser        { 2 character map, 3 add dummy prefix, 4 remove extra white space, 5 escape white space }
+ *   3 normaliser        { 2 character map, 3 add dummy prefix, 4 remove extra spaces, 5 escape spaces }
  *   5 denormaliser      { 2 character map }
  *
- * It is checked here before the library sees it: what is cut off, is of another kind or would need the parts of
- * SentencePiece that no SPHINX model uses is refused with a sentence that says so.
+ * It is checked here before the library sees it: what is cut off, is of another kind or would need the parts
+ * of SentencePiece that no SPHINX model uses is refused with a sentence that says so.
  */
 #ifndef SPHINX_TEXT_TOKENIZER_FILE_H
 #define SPHINX_TEXT_TOKENIZER_FILE_H
@@ -45,8 +45,8 @@ struct tokenizer_file {
     struct span unknown_text; /* what an unknown piece decodes to, in the file's bytes: valid UTF-8 */
 };
 
-/* Reads data; `name` begins error sentences. BAD_FORMAT: not such a file, or cut off; UNSUPPORTED: a SentencePiece
- * file of another kind. On failure nothing is left to free. */
+/* Reads data; `name` begins error sentences. BAD_FORMAT: not such a file, or cut off; UNSUPPORTED: a
+ * SentencePiece file of another kind. On failure nothing is left to free. */
 enum status tokenizer_file_read(struct tokenizer_file *f, const unsigned char *data, size_t size,
                                 const char *name, struct err *e);
 void tokenizer_file_free(struct tokenizer_file *f); /* accepts a zeroed one */

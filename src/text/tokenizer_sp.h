@@ -29,8 +29,9 @@ void sp_close(struct sp_model *model); /* accepts NULL */
 size_t sp_vocab_size(const struct sp_model *model);
 struct sp_ids sp_special_ids(const struct sp_model *model);
 
-/* Encodes text into ids[room_before ..], leaving room for room_before ids before and room_after after them. *ids is
- * malloc'ed and never NULL on success, *n_ids counts the encoded ids only. Safe from many threads at once. */
+/* Encodes text into ids[room_before ..], leaving room for room_before ids before and room_after after them.
+ * *ids is malloc'ed and never NULL on success, *n_ids counts the encoded ids only. Safe from many threads at
+ * once. */
 enum status sp_encode(const struct sp_model *model, const char *text, size_t size, size_t room_before,
                       size_t room_after, int32_t **ids, size_t *n_ids, struct err *e);
 

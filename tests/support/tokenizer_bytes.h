@@ -42,8 +42,8 @@ static inline unsigned char *tokenizer_bytes_patched(size_t *size, const void *f
     return data;
 }
 
-/* The normaliser's add_dummy_prefix and remove_extra_whitespaces, as bytes of the file; the last takes the place of
- * the first with escape_whitespaces false, which the file leaves at true by saying nothing. */
+/* The normaliser's add_dummy_prefix and remove_extra_whitespaces, as bytes of the file; the last takes the
+ * place of the first with escape_whitespaces false, which the file leaves at true by saying nothing. */
 #define TOKENIZER_FLAGS           "\x18\x01\x20\x00"
 #define TOKENIZER_FLAGS_NO_PREFIX "\x18\x00\x20\x00"
 #define TOKENIZER_FLAGS_NO_ESCAPE "\x28\x00\x20\x00"

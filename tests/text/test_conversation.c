@@ -101,8 +101,8 @@ static void test_stops(void **state)
     tok_close(t);
 }
 
-/* A tokenizer that puts no space before a text must be given one for a word of its own. The probe is about the word
- * "my", so the patched one also has the piece for " m", in place of " W". */
+/* A tokenizer that puts no space before a text must be given one for a word of its own. The probe is about
+ * the word "my", so the patched one also has the piece for " m", in place of " W". */
 static void test_tokenizer_without_prefix(void **state)
 {
     size_t size;

@@ -1,4 +1,5 @@
-/* test_sampler.c - cuts against their definition, draws against their probabilities, and what must be refused. */
+/* test_sampler.c - cuts against their definition, draws against their probabilities, and what must be
+ * refused. */
 #include <math.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -238,6 +239,11 @@ static void test_repeat_penalty(void **state)
     assert_int_equal(sampler_next(&s, logits, recent, 5, &id, &logprob, NULL), STATUS_OK);
     assert_int_equal(id, 0); /* 1.5 and 1.25, once each */
     assert_true(fabsf(logprob - (plain - 1.0f)) < 1e-6f);
+    o.repeat_penalty = 1.4f;
+    assert_int_equal(sampler_options_set(&s, &o, NULL), STATUS_OK);
+    assert_int_equal(sampler_next(&s, logits, recent, 5, &id, NULL, NULL), STATUS_OK);
+    assert_int_equal(id, 1); /* 2.14; penalised twice it would be 1.53 and lose to 2 */
+    o.repeat_penalty = 2.0f;
     o.repeat_last_n = 4;
     assert_int_equal(sampler_options_set(&s, &o, NULL), STATUS_OK);
     assert_int_equal(sampler_next(&s, logits, recent, 5, &id, NULL, NULL), STATUS_OK);

@@ -1,6 +1,6 @@
 /*
- * test_stream.c - what is handed out, put together, is the final text; that is the decoding cut at the stop text; and
- * nothing is handed out too early.
+ * test_stream.c - what is handed out, put together, is the final text; that is the decoding cut at the stop
+ * text; and nothing is handed out too early.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -77,7 +77,7 @@ static void expect(const char *text, const char *const *stops, size_t n_stops, c
 static void test_stop_texts(void **state)
 {
     const char *const one[] = { "\n###" }, *const two[] = { "Human:", "and" },
-                      *const nested[] = { "cat", "a cat" };
+                      *const nested[] = { "cat", "a cat", "at" };
 
     (void)state;
     expect("A cat.\n### Human: x", one, 1, "A cat.", true);
@@ -88,7 +88,7 @@ static void test_stop_texts(void **state)
     expect("A cat.\n## #\n##\n###", one, 1, "A cat.\n## #\n##", true);
     expect("\n\n###", one, 1, "", true);
     expect("cats and dogs Human:", two, 2, "cats", true);
-    expect("this is a cat", nested, 2, "this is", true); /* complete at once: the longest */
+    expect("this is a cat", nested, 3, "this is", true); /* complete at once: the longest */
     expect("A cat.\n### Human", NULL, 0, "A cat.\n### Human", false);
     expect("", one, 1, "", false);
 }

@@ -1,6 +1,6 @@
 /*
- * test_tokenizer.c - text and ids against what the sentencepiece package gave (tests/data/tokenizer_golden.txt), and
- * files that are no tokenizer.
+ * test_tokenizer.c - text and ids against what the sentencepiece package gave
+ * (tests/data/tokenizer_golden.txt), and files that are no tokenizer.
  */
 #include <pthread.h>
 #include <setjmp.h>
