@@ -1,9 +1,9 @@
 /*
  * decoder.h - what the decoders of the single formats share. Private to image/.
  *
- * Each img_<format>_decode gets a source whose first bytes are known to be its own and an empty image. It calls
- * img_allocate once it knows the size and before it decodes anything. On failure the image may be left half
- * filled: img_decode releases it.
+ * Each img_<format>_decode gets a source whose first bytes are known to be its own and an empty image. It
+ * calls img_allocate once it knows the size and before it decodes anything. On failure the image may be left
+ * half filled: img_decode releases it.
  */
 #ifndef SPHINX_IMAGE_DECODER_H
 #define SPHINX_IMAGE_DECODER_H
@@ -31,7 +31,7 @@ enum status img_bmp_decode(struct image *im, const struct img_source *s, struct 
 enum status img_gif_decode(struct image *im, const struct img_source *s, struct err *e);
 enum status img_pnm_decode(struct image *im, const struct img_source *s, struct err *e);
 
-/* The EXIF orientation, 1..8, of a JPEG, PNG or WebP file; 1 (upright) where there is none or it is damaged. */
+/* The EXIF orientation, 1..8, of a JPEG, PNG or WebP file; 1, upright, where none is found. */
 int img_exif_orientation(const unsigned char *file, size_t size);
 /* Turns and mirrors *im so that an image stored with this orientation stands upright. */
 enum status img_orient(struct image *im, int orientation, struct err *e);

@@ -94,9 +94,9 @@ static int64_t ellipse_distance(int64_t a, int64_t b, int64_t x, int64_t y)
     return llabs(a * a * y * y + b * b * x * x - a * a * b * b);
 }
 
-/* The ellipse inside the pixel box, as Pillow rasterises it. In doubled coordinates around the centre a walk goes
- * from the rightmost pixel to the topmost, at each step to that neighbour (up, up and left, left) which is nearest
- * to the curve; each row is filled as far out as the walk enters it. */
+/* The ellipse inside the pixel box, as Pillow rasterises it. In doubled coordinates around the centre a walk
+ * goes from the rightmost pixel to the topmost, at each step to that neighbour (up, up and left, left) which
+ * is nearest to the curve; each row is filled as far out as the walk enters it. */
 static void ellipse_add(cairo_t *c, int x1, int y1, int x2, int y2)
 {
     int a = x2 - x1, b = y2 - y1, x = a, y = b % 2, row_last = -1;
@@ -160,7 +160,7 @@ static void skeleton_draw(cairo_t *c, const struct img_person *p, double scale)
     }
 }
 
-/* ---- labels ------------------------------------------------------------------------------------------------- */
+/* ---- labels ------------------------------------------------------------------------------------------- */
 
 /* Bytes of the UTF-8 sequence that starts at s, or 0 if it is none; a NUL ends it like any wrong byte. */
 static size_t utf8_length(const unsigned char *s)
@@ -180,8 +180,8 @@ static size_t utf8_length(const unsigned char *s)
     return n;
 }
 
-/* A label as one line that cairo accepts: control characters become spaces, broken UTF-8 question marks, and what
- * is too long is cut. */
+/* A label as one line that cairo accepts: control characters become spaces, broken UTF-8 question marks, and
+ * what is too long is cut. */
 static void label_clean(char out[LABEL_SIZE_MAX], const char *label)
 {
     const unsigned char *s = (const unsigned char *)label;
@@ -204,8 +204,8 @@ static void label_clean(char out[LABEL_SIZE_MAX], const char *label)
     out[used] = 0;
 }
 
-/* Writes text with its lower left corner at p, moved inside where the picture ends. With a gap it stands that far to
- * the right of p, or to the left where there is more room. */
+/* Writes text with its lower left corner at p, moved inside where the picture ends. With a gap it stands that
+ * far to the right of p, or to the left where there is more room. */
 static void label_draw(cairo_t *c, const struct image *im, const char *text, struct img_point p, double gap,
                        struct img_color color, double scale)
 {
@@ -258,7 +258,7 @@ static void labels_draw(cairo_t *c, const struct image *im, const struct img_reg
     for (size_t i = 0; i < n_regions; i++) region_label(c, im, &regions[i], scale);
 }
 
-/* ---- picture <-> surface ------------------------------------------------------------------------------------ */
+/* ---- picture <-> surface ------------------------------------------------------------------------------ */
 
 /* cairo keeps a pixel as 0x00rrggbb in a machine word. */
 static void surface_fill(cairo_surface_t *surface, const struct image *im)

@@ -50,12 +50,13 @@ struct img_style {
     double scale; /* of line widths, discs and letters; 0 means 1, which is upstream's look */
 };
 
-/* A scale at which lines and labels stay readable when the picture is shown on a screen: 1 up to 1200 pixels. */
+/* A scale at which lines and labels stay readable when the picture is fitted to a screen: 1 up to 1200
+ * pixels. */
 double img_style_scale(int width, int height);
 
-/* Draws on *im: the regions in their order, then the skeletons, then all labels so that nothing covers them. What
- * lies outside the picture is cut off; coordinates that are not numbers are left out. style may be NULL. Errors:
- * UNSUPPORTED (a side over cairo's 32767 pixels), NO_MEMORY; *im is then unchanged. */
+/* Draws on *im: the regions in their order, then the skeletons, then all labels so that nothing covers them.
+ * What lies outside the picture is cut off; coordinates that are not numbers are left out. style may be NULL.
+ * Errors: UNSUPPORTED (a side over cairo's 32767 pixels), NO_MEMORY; *im is then unchanged. */
 enum status img_draw(struct image *im, const struct img_region *regions, size_t n_regions,
                      const struct img_person *people, size_t n_people, const struct img_style *style,
                      struct err *e);

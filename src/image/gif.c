@@ -1,7 +1,7 @@
 /*
- * gif.c - the first frame of a GIF through giflib, laid on its screen as Pillow lays it: where the frame leaves
- * the screen uncovered there is the transparent colour if one is named, else colour 0; a frame that overhangs
- * the screen enlarges it.
+ * gif.c - the first frame of a GIF through giflib, laid on its screen as Pillow lays it: where the frame
+ * leaves the screen uncovered there is the transparent colour if one is named, else colour 0; a frame that
+ * overhangs the screen enlarges it.
  *
  * Records are read one by one up to that frame: DGifSlurp would decode every frame of a long animation.
  */

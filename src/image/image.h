@@ -3,9 +3,10 @@
  *
  *   file, "-" or bytes -> img_read / img_decode -> struct image, 8-bit RGB
  *
- * The pixels equal Pillow's Image.open(file).convert("RGB"): grey is replicated, palettes are looked up, alpha is
- * dropped without compositing, CMYK is taken as Adobe writes it. Two deliberate differences: 16-bit grey keeps
- * its high byte (PNG) or is scaled (PGM), where Pillow clips to white; and BMP bit fields may lie anywhere.
+ * The pixels equal Pillow's Image.open(file).convert("RGB"): grey is replicated, palettes are looked up,
+ * alpha is dropped without compositing, CMYK is taken as Adobe writes it. Two deliberate differences: 16-bit
+ * grey keeps its high byte (PNG) or is scaled (PGM), where Pillow clips to white; and BMP bit fields may lie
+ * anywhere.
  */
 #ifndef SPHINX_IMAGE_IMAGE_H
 #define SPHINX_IMAGE_IMAGE_H
@@ -23,7 +24,7 @@ struct image {
 
 /* The longest side of any image: what JPEG and GIF can express. It bounds the resampling tables too. */
 #define IMG_SIDE_MAX 65535
-/* The default limit on width * height, 64 Mi: a 64-megapixel photo passes (192 MiB of RGB), a bomb does not. */
+/* The default limit on width * height, 64 Mi: a 64-megapixel photo passes (192 MiB of RGB), a bomb not. */
 #define IMG_PIXELS_MAX ((size_t)64 << 20)
 /* The largest file that is read. */
 #define IMG_FILE_SIZE_MAX ((size_t)512 << 20)
@@ -31,14 +32,13 @@ struct image {
 struct img_options {
     size_t pixels_max; /* 0: IMG_PIXELS_MAX. Compared with the header's size before any pixel is allocated. */
     bool apply_exif;   /* turn the image as its EXIF orientation asks (JPEG, PNG, WebP); upstream does not */
-    bool
-        permit_damage; /* JPEG only: keep what a truncated or corrupt file yields, the rest grey, not an error */
+    bool permit_damage; /* JPEG only: keep what a truncated or corrupt file yields, the rest grey */
 };
 
-/* Decodes a file held in memory: JPEG, PNG, WebP, BMP, GIF (both: the first frame), PBM/PGM/PPM, told apart by
- * their first bytes. `name` stands for the file in messages; options may be NULL. On success the caller releases
- * *im with img_free; on failure *im is empty. Errors: BAD_FORMAT (unknown, corrupt, truncated, too large),
- * UNSUPPORTED (a kind of a known format that is not read), NO_MEMORY. */
+/* Decodes a file held in memory: JPEG, PNG, BMP, PBM/PGM/PPM, WebP and GIF (their first frame), told apart
+ * by their first bytes. `name` stands for the file in messages; options may be NULL. On success the caller
+ * releases *im with img_free; on failure *im is empty. Errors: BAD_FORMAT (unknown, corrupt, truncated, too
+ * large), UNSUPPORTED (a kind of a known format that is not read), NO_MEMORY. */
 enum status img_decode(struct image *im, const unsigned char *data, size_t size, const char *name,
                        const struct img_options *options, struct err *e);
 

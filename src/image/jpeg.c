@@ -44,8 +44,8 @@ _Noreturn static void on_error(j_common_ptr cinfo)
     fail(d, cinfo->err->msg_code == JERR_OUT_OF_MEMORY ? STATUS_NO_MEMORY : STATUS_BAD_FORMAT, text);
 }
 
-/* Warnings (level < 0) come in two kinds: pixels were lost, or something odd was read over. Stray bytes between
- * segments, which many cameras write, are of the second kind and Pillow accepts them too. */
+/* Warnings (level < 0) come in two kinds: pixels were lost, or something odd was read over. Stray bytes
+ * between segments, which many cameras write, are of the second kind and Pillow accepts them too. */
 static void on_message(j_common_ptr cinfo, int level)
 {
     struct jpeg_decoder *d = cinfo->client_data;

@@ -1,11 +1,11 @@
 /*
- * pnm.c - the portable bitmap family: P1 P4 bilevel, P2 P5 grey, P3 P6 colour; the first three in decimal, the
- * others binary.
+ * pnm.c - the portable bitmap family: P1 P4 bilevel, P2 P5 grey, P3 P6 colour; the first three in decimal,
+ * the others binary.
  *
  *   "P6" width height maxval one-space bytes     (white space and # comments between; no maxval in P1 and P4)
  *
- * Samples become round(v / maxval * 255), halves to even, as Pillow rounds them. Samples of more than 255 levels
- * have two bytes, the high one first.
+ * Samples become round(v / maxval * 255), halves to even, as Pillow rounds them. Samples of more than 255
+ * levels have two bytes, the high one first.
  */
 #include <math.h>
 #include <string.h>

@@ -3,9 +3,9 @@
  *
  *   img_resample:  rows that matter -> [rows, out_w, 3] 8 bit -> columns -> [out_h, out_w, 3]
  *
- * An axis is a table: per result its weights, the input positions they belong to, and the sum of the weights that
- * fell on fill colour. That sum times the fill colour is exact integer arithmetic, so leaving the padding out
- * changes no bit.
+ * An axis is a table: per result its weights, the input positions they belong to, and the sum of the weights
+ * that fell on fill colour. That sum times the fill colour is exact integer arithmetic, so leaving the
+ * padding out changes no bit.
  */
 #include "image/resample.h"
 
@@ -135,8 +135,8 @@ static void row_resample(unsigned char *out, const unsigned char *in, const stru
     }
 }
 
-/* One result row from rows of `size` bytes; sums is scratch for one row. Rows of fill colour stay exactly that
- * colour in the horizontal pass, since its weights sum to 1 within a few units of 2^-22. */
+/* One result row from rows of `size` bytes; sums is scratch for one row. Rows of fill colour stay exactly
+ * that colour in the horizontal pass, since its weights sum to 1 within a few units of 2^-22. */
 static void column_resample(unsigned char *out, const unsigned char *rows, size_t size, const struct table *t,
                             int y, const unsigned char *fill, int *sums)
 {
@@ -218,7 +218,7 @@ enum status img_resize(struct image *out, const struct image *in, int width, int
     return img_resample(out, in, &r, e);
 }
 
-/* ---- float planes, torch's way ------------------------------------------------------------------------------ */
+/* ---- float planes, torch's way ------------------------------------------------------------------------ */
 
 struct taps4 {
     int at[4];
@@ -230,9 +230,9 @@ static int clamp_int(int v, int low, int high)
     return v < low ? low : v > high ? high : v;
 }
 
-/* torch's position is a float, of which the multiplication and subtraction are fused (a * b - c rounded once) both
- * on its CPU and its GPU. At a thousand pixels a float's spacing shows: positions in double are nearer the truth and
- * 2e-4 away from torch, fused ones 1.5e-6. The product of two floats is exact in double. */
+/* torch's position is a float, of which the multiplication and subtraction are fused (a * b - c rounded once)
+ * both on its CPU and its GPU. At a thousand pixels a float's spacing shows: positions in double are nearer
+ * the truth and 2e-4 away from torch, fused ones 1.5e-6. The product of two floats is exact in double. */
 static struct taps4 *taps4_make(int out, int in, double factor)
 {
     const float a = -0.75f;

@@ -10,8 +10,8 @@
 
 #include "image/image.h"
 
-/* One axis of a resampling from `from` to `to` positions. Only results first .. first + count - 1 are wanted, and
- * only input positions offset .. offset + (the image's own size) - 1 hold the image; the rest is the fill
+/* One axis of a resampling from `from` to `to` positions. Only results first .. first + count - 1 are wanted,
+ * and only input positions offset .. offset + (the image's own size) - 1 hold the image; the rest is the fill
  * colour. So padding and cropping cost nothing, and the padded square or the uncropped result never exists. */
 struct img_axis {
     int from, offset;
@@ -32,14 +32,14 @@ enum status img_resample(struct image *out, const struct image *in, const struct
 /* Pillow's resize((width, height), BICUBIC). */
 enum status img_resize(struct image *out, const struct image *in, int width, int height, struct err *e);
 
-/* The weights of one result on one axis, as 22-bit fixed point: results depend on input positions
- * *low .. *low + n - 1; n is returned. weights has room for img_resample_taps(from, to) numbers. For tests. */
+/* The weights of one result on one axis, as 22-bit fixed point: results depend on input positions *low ..
+ * *low + n - 1; n is returned. weights has room for img_resample_taps(from, to) numbers. For tests. */
 int img_resample_taps(int from, long long to);
 int img_resample_weights(int *weights, int *low, int from, long long to, long long i);
 
-/* out[p] = in[p] resized from in_h x in_w to out_h x out_w, for every plane p; values are not clipped and out is
- * not in. A scale factor is torch's scale_factor argument: positions then step by 1/factor, whatever the sizes
- * are; 0 means the step is in/out. Errors: NO_MEMORY. */
+/* out[p] = in[p] resized from in_h x in_w to out_h x out_w, for every plane p; values are not clipped and out
+ * is not in. A scale factor is torch's scale_factor argument: positions then step by 1/factor, whatever the
+ * sizes are; 0 means the step is in/out. Errors: NO_MEMORY. */
 enum status img_bicubic(float *out, int out_h, int out_w, const float *in, int in_h, int in_w, size_t planes,
                         double factor_h, double factor_w, struct err *e);
 

@@ -1,6 +1,6 @@
 /*
- * transform.h - from a picture to the square, normalised planes that the encoders' views are cut from, and the
- * way back from the model's coordinates to the picture's pixels.
+ * transform.h - from a picture to the square, normalised planes that the encoders' views are cut from, and
+ * the way back from the model's coordinates to the picture's pixels.
  */
 #ifndef SPHINX_IMAGE_TRANSFORM_H
 #define SPHINX_IMAGE_TRANSFORM_H
@@ -12,8 +12,8 @@ enum img_transform {
     IMG_TRANSFORM_RESIZED_CENTER_CROP, /* shorter side to the square's, then cut the middle out */
 };
 
-/* Where the square that the model sees lies on the original picture, in the picture's pixels: its corner is at
- * (-offset_x, -offset_y). Padding gives offsets >= 0, cropping offsets <= 0. */
+/* Where the square that the model sees lies on the original picture, in the picture's pixels: its corner is
+ * at (-offset_x, -offset_y). Padding gives offsets >= 0, cropping offsets <= 0. */
 struct img_square {
     int width, height; /* of the picture */
     int side;
@@ -32,12 +32,13 @@ struct img_point img_square_from_pixels(const struct img_square *s, struct img_p
 /* The nearest point of the picture, 0..width and 0..height. NaN becomes 0. */
 struct img_point img_square_clamp(const struct img_square *s, struct img_point pixel);
 
-/* The transform's 8-bit square, [size, size, 3], byte for byte Pillow's. size is 1..IMG_SIDE_MAX. The caller frees
- * *square. Errors: BAD_ARGUMENT, NO_MEMORY. */
+/* The transform's 8-bit square, [size, size, 3], byte for byte Pillow's. size is 1..IMG_SIDE_MAX. The caller
+ * frees *square. Errors: BAD_ARGUMENT, NO_MEMORY. */
 enum status img_transform(struct image *square, const struct image *im, enum img_transform transform,
                           int size, struct err *e);
 
-/* planes [3, height, width] = (v/255 - mean) / std with CLIP's statistics, in float32 as torchvision computes it. */
+/* planes [3, height, width] = (v/255 - mean) / std with CLIP's statistics, in float32 as torchvision
+ * computes it. */
 void img_normalize(float *planes, const struct image *im);
 
 /* Both steps: planes [3, size, size]. *square, if wanted, receives the way back. */

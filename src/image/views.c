@@ -78,7 +78,8 @@ static enum status whole_and_parts(float *out, int n, const float *image, int si
     return st;
 }
 
-/* ConvNeXt's views where they are the transformers' enlarged; these are made here if the caller does not want them. */
+/* ConvNeXt's views where they are the transformers' enlarged; these are made here if the caller does not
+ * want them. */
 static enum status cnn_from_vit(const struct img_views *v, const float *image, const float *vit, float *cnn,
                                 struct err *e)
 {

@@ -1,6 +1,6 @@
 /*
- * webp.c - WebP through libwebp, to RGB with alpha dropped. Of an animation the first frame, on black, which is
- * what Pillow shows of it.
+ * webp.c - WebP through libwebp, to RGB with alpha dropped. Of an animation the first frame, on black, which
+ * is what Pillow shows of it.
  *
  *   "RIFF" size "WEBP" { tag[4] size payload pad }     an animation's frames are chunks "ANMF":
  *   x/2[3] y/2[3] width-1[3] height-1[3] duration[3] flags[1], then the chunks of a still image

@@ -1,6 +1,6 @@
 /*
- * fuzz_image.c - any bytes through the image decoders, upright and turned by EXIF. The pixel limit keeps a run short;
- * what is decoded also goes through the transform, whose table sizes depend on it.
+ * fuzz_image.c - any bytes through the image decoders, upright and turned by EXIF. The pixel limit keeps a
+ * run short; what is decoded also goes through the transform, whose table sizes depend on it.
  */
 #include <stdint.h>
 

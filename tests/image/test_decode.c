@@ -61,7 +61,7 @@ static void test_decode_pillow(void **state)
     golden_each("tests/data/decode_golden.txt", 60, check_golden);
 }
 
-/* Decodes bytes that must be refused: with this status, by one sentence that names the file and holds `says`. */
+/* Decodes bytes that must be refused, with this status and one sentence that names the file and has `says`. */
 static void check_refused(const void *data, size_t size, enum status want, const char *says)
 {
     struct image im = { .width = 1 };
@@ -147,8 +147,8 @@ static void test_lying_bmp(void **state)
 
 static void test_bmp_runs_end_early(void **state)
 {
-    /* 3 x 2, RLE8, palette of two: one pixel of colour 1 at the lower left, a run past the row's end, then the end
-     * of the bitmap; the upper row keeps colour 0. */
+    /* 3 x 2, RLE8, palette of two: one pixel of colour 1 at the lower left, a run past the row's end, then
+     * the end of the bitmap; the upper row keeps colour 0. */
     static const unsigned char data[] =
         "BM\0\0\0\0\0\0\0\0\x3e\0\0\0\x28\0\0\0\3\0\0\0\2\0\0\0\1\0\x08\0\1\0\0\0\0\0\0\0\0\0\0\0"
         "\0\0\0\0\2\0\0\0\0\0\0\0\x10\x20\x30\0\x40\x50\x60\0\1\1\xff\0\0\1";

@@ -11,8 +11,8 @@
 
 #include "image/draw.h"
 
-/* Read by LeakSanitizer: fontconfig keeps patterns for the life of the process, behind encoded pointers. The same for
- * valgrind is in tests/support/valgrind.supp. */
+/* Read by LeakSanitizer: fontconfig keeps patterns for the life of the process, behind encoded pointers. The
+ * same for valgrind is in tests/support/valgrind.supp. */
 __attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {

@@ -127,8 +127,8 @@ static void test_resize_extreme(void **state)
     }
 }
 
-/* Values lie in -2..2 and positions agree (see taps4_make), so that only the order of float sums and the rounding of
- * the weights is left. */
+/* Values lie in -2..2 and positions agree (see taps4_make), so that only the order of float sums and the
+ * rounding of the weights is left. */
 static const float BICUBIC_TOLERANCE = 5e-6f;
 
 static void check_bicubic(char *line)

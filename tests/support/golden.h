@@ -12,8 +12,8 @@
 
 #include <cmocka.h>
 
-/* Calls run for every case of the file and fails when there are fewer than n_min, so that a golden that was emptied
- * by mistake does not pass. */
+/* Calls run for every case of the file and fails when there are fewer than n_min, so that a golden that was
+ * emptied by mistake does not pass. */
 static inline void golden_each(const char *path, int n_min, void (*run)(char *line))
 {
     static char line[16384];

@@ -1,6 +1,6 @@
 /*
- * pattern.h - test pictures from a formula, so that no large file need be kept. tools/reference/images.py holds
- * the same formula; the goldens it writes were made from it.
+ * pattern.h - test pictures from a formula, so that no large file need be kept. tools/reference/images.py
+ * holds the same formula; the goldens it writes were made from it.
  */
 #ifndef TESTS_SUPPORT_PATTERN_H
 #define TESTS_SUPPORT_PATTERN_H
