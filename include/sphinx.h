@@ -79,10 +79,8 @@ typedef struct sphinx_model_options {
     const char *cpu;            /* instruction level: "auto", "portable", "avx2", "avx512" */
     int threads;                /* of each session; 0: one per processor */
     int context;                /* positions, image words included; 0: 4096 */
-    bool precise;               /* never round activations to 16 bits */
-    bool
-        clip_exact_gelu; /* GELU instead of QuickGELU in CLIP: reproduces upstream's default inference path, which
-                                   differs from what the weights were trained with */
+    bool precise;               /* never round activations or keys and values to 16 bits */
+    bool clip_exact_gelu; /* CLIP with GELU, not QuickGELU: upstream's default path, not what was trained */
     sphinx_report report;
 } sphinx_model_options;
 
@@ -126,8 +124,8 @@ typedef struct sphinx_session_options {
     size_t pixels_max;  /* largest image; 0: 64 Mi pixels */
     int threads;        /* 0: the model's */
     const char *system; /* instead of upstream's system sentence */
-    const char
-        *kv_type; /* of the key/value cache: "f32", "f16", "bf16"; NULL: f32 for float32 weights, else f16 */
+    const char *
+        kv_type; /* key/value cache: "f32", "f16", "bf16"; NULL: f32 if precise or the weights are, else f16 */
     sphinx_report report;
 } sphinx_session_options;
 

@@ -170,7 +170,7 @@ static enum status kv_dtype(const sphinx_model *m, const char *name, enum dtype 
     static const enum dtype allowed[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
 
     if (name == NULL) {
-        *dtype = m->network.llama.layers[0].wq.dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_F16;
+        *dtype = m->precise || m->network.llama.layers[0].wq.dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_F16;
         return STATUS_OK;
     }
     for (size_t i = 0; i < sizeof allowed / sizeof *allowed; i++) {

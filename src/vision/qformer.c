@@ -111,7 +111,7 @@ static struct tensor *see(struct ctx *c, const struct qformer *m, const struct v
         scope_end(c, scope);
         report_progress(c->report, "qformer", (uint64_t)i + 1, (uint64_t)k->vision_layers + 1);
     }
-    return apply_norm(c, x, &m->post_layernorm, vision_eps);
+    return observe(c, apply_norm(c, x, &m->post_layernorm, vision_eps), "eva");
 }
 
 /* h = norm(dense(attention(h, seen)) + h);   h [V*queries, D], seen [V*n, its width] */

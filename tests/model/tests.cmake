@@ -1,0 +1,1 @@
+sphinx_test(model golden LINK sphinx_model)
