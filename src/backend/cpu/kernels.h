@@ -13,19 +13,20 @@
 #define KERNELS_SIMD(X)                                                                                      \
     X(linear)                                                                                                \
     X(linear_transposed)                                                                                     \
-    X(linear_weight_grad)
+    X(linear_weight_grad)                                                                                    \
+    X(attention)                                                                                             \
+    X(layer_norm)                                                                                            \
+    X(rms_norm)                                                                                              \
+    X(activate)                                                                                              \
+    X(swiglu)                                                                                                \
+    X(depthwise_conv)
 
 /* Plain C at every level: little work, or work that waits for memory; and the gradients. */
 #define KERNELS_PLAIN(X)                                                                                     \
-    X(attention)                                                                                             \
     X(attention_backward)                                                                                    \
-    X(layer_norm)                                                                                            \
     X(layer_norm_backward)                                                                                   \
-    X(rms_norm)                                                                                              \
     X(rms_norm_backward)                                                                                     \
-    X(activate)                                                                                              \
     X(activate_backward)                                                                                     \
-    X(swiglu)                                                                                                \
     X(swiglu_backward)                                                                                       \
     X(residual)                                                                                              \
     X(residual_backward)                                                                                     \
@@ -41,7 +42,6 @@
     X(softmax_top_k_backward)                                                                                \
     X(patches)                                                                                               \
     X(patches_backward)                                                                                      \
-    X(depthwise_conv)                                                                                        \
     X(depthwise_conv_backward)                                                                               \
     X(store_rows)
 

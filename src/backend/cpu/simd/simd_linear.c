@@ -131,6 +131,15 @@ static void pack_columns(const struct gemm *g, int64_t m, int64_t rows, int64_t 
     }
 }
 
+/* The next rows are fetched while these are turned: they lie in as many pages, which no prefetcher guesses. */
+static void fetch_ahead(const struct tensor *w, int64_t row, int64_t k, int64_t count)
+{
+    size_t block = dtype_info(w->dtype)->block_elements, bytes = dtype_bytes(w->dtype, (size_t)count);
+    const char *p = tensor_row(w, row, k, (int64_t)block, NULL); /* one block never straddles pieces */
+
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(p + i);
+}
+
 /* Column n of b is row n of the weight: unpacked four rows at a time, and turned. */
 static void pack_weight_rows(const struct gemm *g, int64_t n, int64_t columns, int64_t k, int64_t count,
                              float *dst, float *buffer)
@@ -144,16 +153,10 @@ static void pack_weight_rows(const struct gemm *g, int64_t n, int64_t columns, i
             const void *row = tensor_row(g->w, n + min_i64(c + r, columns - 1), k, count, gathered);
 
             rows[r] = row_f32(g->w->dtype, row, count, unpacked);
+            fetch_ahead(g->w, n + min_i64(c + r + 4, columns - 1), k, count);
         }
         transpose_four(rows, count, to, COLUMNS);
     }
-}
-
-/* Splits a row of b into the panels it belongs to; what lies beyond the last column is never used. */
-static void spread_row(const float *row, int64_t columns, int64_t count, float *dst)
-{
-    for (int64_t c = 0; c < columns; c += COLUMNS, dst += COLUMNS * count)
-        memcpy(dst, row + c, (size_t)min_i64(COLUMNS, columns - c) * sizeof *dst);
 }
 
 /* Row k of b is row k of the weight. */

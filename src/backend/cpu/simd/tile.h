@@ -72,6 +72,14 @@ static inline void tiles(int64_t k, const float *a, const float *b, const float 
     }
 }
 
+/* Splits row `row` [columns] of a right matrix into the panels it belongs to, `count` rows long each. What lies
+ * beyond the last column is left alone. dst is where the row begins in the first panel. */
+static inline void spread_row(const float *row, int64_t columns, int64_t count, float *dst)
+{
+    for (int64_t c = 0; c < columns; c += COLUMNS, dst += COLUMNS * count)
+        memcpy(dst, row + c, (size_t)min_i64(COLUMNS, columns - c) * sizeof *dst);
+}
+
 /* dst[i * step + r] = rows[r][i] for four rows: blocks of 4 x 4 turned in registers. */
 static inline void transpose_four(const float *const rows[4], int64_t k, float *dst, int64_t step)
 {
