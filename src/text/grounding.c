@@ -21,6 +21,14 @@
 /* Digits of a number that are looked at: more do not change a float. */
 #define DIGITS_MAX 15
 
+/* As COCO orders them. text/ and image/ know nothing of each other, so img_joint_names says the same; test_grounding
+ * holds the two together. */
+static const char *const joint_names[GROUND_JOINT_COUNT] = {
+    "nose",           "left_eye",   "right_eye",   "left_ear",   "right_ear",   "left_shoulder",
+    "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",
+    "right_hip",      "left_knee",  "right_knee",  "left_ankle", "right_ankle",
+};
+
 /* ---- growing lists ------------------------------------------------------------------------------------- */
 
 static bool grow(void **items, size_t *capacity, size_t wanted, size_t item_size)
@@ -262,7 +270,7 @@ static void colours_set(struct grounding *g)
         for (i = g->n_regions; i-- > 0;) {
             if (g->regions[i].tagged != (pass == 0)) continue;
             g->regions[i].colour = colour;
-            colour = (colour + 1) % IMG_COLORS;
+            colour = (colour + 1) % GROUND_COLOUR_COUNT;
         }
     }
 }
@@ -276,7 +284,7 @@ static int joint_find(const char *text, struct span phrase)
     int joint;
 
     for (joint = 0; joint < GROUND_JOINT_COUNT; joint++) {
-        const char *name = img_joint_names[joint];
+        const char *name = joint_names[joint];
 
         if (strlen(name) != n) continue;
         for (i = 0; i < n; i++) {

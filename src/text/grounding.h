@@ -28,11 +28,12 @@
 #include <stdint.h>
 
 #include "core/status.h"
-#include "image/draw.h"
 #include "text/span.h"
 
-/* Joints are numbered as img_joint_names. */
-enum { GROUND_JOINT_COUNT = IMG_JOINTS };
+enum {
+    GROUND_COLOUR_COUNT = 5, /* red, blue, green, purple, orange */
+    GROUND_JOINT_COUNT = 17, /* COCO's key points, from nose to right_ankle */
+};
 
 /* A box or a point. */
 struct ground_part {
@@ -48,7 +49,7 @@ struct ground_region {
     struct span list;   /* in the text, with the brackets */
     struct span whole;  /* from <p>, or the bracket, to the bracket */
     size_t part_first, n_parts;
-    unsigned colour; /* index into img_colors */
+    unsigned colour; /* 0 .. GROUND_COLOUR_COUNT-1 */
 };
 
 struct ground_person {

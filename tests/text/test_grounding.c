@@ -12,6 +12,7 @@
 
 #include <cmocka.h>
 
+#include "image/draw.h"
 #include "text/grounding.h"
 
 static struct grounding parse(const char *text)
@@ -175,6 +176,26 @@ static void test_persons(void **state)
     grounding_free(&g);
 }
 
+/* The drawing of image/ has its own tables of the same joints and colours. */
+static void test_same_joints_as_drawing(void **state)
+{
+    size_t joint;
+
+    (void)state;
+    assert_int_equal(GROUND_JOINT_COUNT, IMG_JOINTS);
+    assert_int_equal(GROUND_COLOUR_COUNT, IMG_COLORS);
+    for (joint = 0; joint < GROUND_JOINT_COUNT; joint++) {
+        char text[64];
+        struct grounding g;
+
+        snprintf(text, sizeof text, "<p>%s</p>[.5,.5]", img_joint_names[joint]);
+        g = parse(text);
+        assert_int_equal(g.n_persons, 1);
+        expect_joint(&g, 0, joint, 0.5f);
+        grounding_free(&g);
+    }
+}
+
 static void test_confidence(void **state)
 {
     /* tokens:            a  [  0  .  5  ,  0.25 ] */
@@ -222,7 +243,7 @@ static void test_format(void **state)
     assert_null(text);
 }
 
-/* Ten megabytes of each; anything worse than linear would take hours. */
+/* Four megabytes of each; anything worse than linear would take hours. */
 static void test_hostile(void **state)
 {
     static const char *const patterns[] = { "[",
@@ -240,7 +261,7 @@ static void test_hostile(void **state)
                                             "<p></p>[",
                                             " ",
                                             "<p>nose</p>[.1,.1;.1,.1]<p>left_eye</p>[.1,.1]" };
-    const size_t size = 10 << 20;
+    const size_t size = 4 << 20;
     char *text = malloc(size);
     size_t i, k;
 
@@ -266,8 +287,10 @@ static void test_hostile(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_spans),  cmocka_unit_test(test_persons),
-        cmocka_unit_test(test_confidence), cmocka_unit_test(test_format), cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_vectors),    cmocka_unit_test(test_spans),
+        cmocka_unit_test(test_persons),    cmocka_unit_test(test_same_joints_as_drawing),
+        cmocka_unit_test(test_confidence), cmocka_unit_test(test_format),
+        cmocka_unit_test(test_hostile),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
