@@ -61,7 +61,7 @@ static void test_decode_pillow(void **state)
     golden_each("tests/data/decode_golden.txt", 60, check_golden);
 }
 
-/* Decodes bytes that must be refused, with this status and one sentence that names the file and has `says`. */
+/* Decodes bytes that must be refused, with this status and a sentence that names the file and has `says`. */
 static void check_refused(const void *data, size_t size, enum status want, const char *says)
 {
     struct image im = { .width = 1 };
