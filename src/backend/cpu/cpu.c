@@ -6,6 +6,9 @@
 #include <sched.h>
 #include <stdio.h>
 #include <string.h>
+#ifdef __x86_64__
+#include <cpuid.h>
+#endif
 
 /* A table names every kernel once: the plain ones and the level's own. */
 #define REF(kernel)              .kernel = ref_##kernel,
@@ -36,14 +39,23 @@ static const struct backend backends[CPU_LEVEL_COUNT] = {
 #endif
 };
 
+#ifdef __x86_64__
+/* clang's __builtin_cpu_supports does not know this one. */
+static bool has_f16c(void)
+{
+    unsigned eax, ebx, ecx = 0, edx;
+
+    return __get_cpuid(1, &eax, &ebx, &ecx, &edx) != 0 && (ecx & bit_F16C) != 0;
+}
+#endif
+
 /* __builtin_cpu_supports asks the operating system too: for the wide registers it reads xgetbv, and where ymm or zmm
  * are not saved at a task switch the feature counts as missing. */
 static bool runs_here(enum cpu_level level)
 {
     if (level == CPU_REF || level == CPU_PORTABLE) return true;
 #ifdef __x86_64__
-    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !__builtin_cpu_supports("f16c"))
-        return false;
+    if (!__builtin_cpu_supports("avx2") || !__builtin_cpu_supports("fma") || !has_f16c()) return false;
     if (level == CPU_AVX2) return true;
     return __builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512bw") &&
            __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512dq");
