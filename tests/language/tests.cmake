@@ -1,0 +1,1 @@
+sphinx_test(language llama LINK sphinx_language sphinx_cpu)

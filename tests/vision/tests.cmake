@@ -1,0 +1,1 @@
+sphinx_test(vision gradients LINK sphinx_vision sphinx_cpu)
