@@ -21,8 +21,8 @@
 /* Digits of a number that are looked at: more do not change a float. */
 #define DIGITS_MAX 15
 
-/* As COCO orders them. text/ and image/ know nothing of each other, so img_joint_names says the same; test_grounding
- * holds the two together. */
+/* As COCO orders them. text/ and image/ know nothing of each other, so img_joint_names says the same;
+ * test_grounding holds the two together. */
 static const char *const joint_names[GROUND_JOINT_COUNT] = {
     "nose",           "left_eye",   "right_eye",   "left_ear",   "right_ear",   "left_shoulder",
     "right_shoulder", "left_elbow", "right_elbow", "left_wrist", "right_wrist", "left_hip",

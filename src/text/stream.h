@@ -12,7 +12,7 @@
  *
  * Rules:
  *  1. The text is the decoding of all ids, cut where a stop text begins; if one was found, the white space
- *     before it is cut too. Control ids such as end-of-sentence add nothing: to end there is up to the caller.
+ *     before it is cut too. Control ids such as end-of-sentence add nothing: the caller ends there.
  *  2. The pieces handed out, one after the other, are the text. Held back are: bytes of an unfinished
  *     character, an end that may become a stop text, and white space, which a stop text would take with it.
  *  3. Of several stop texts the one that is complete first counts; of those complete at once, the longest.
