@@ -1,0 +1,139 @@
+/* option_table.c - the rows of options.h. */
+#include "cli/commands.h"
+#include "cli/options.h"
+
+const struct command_row command_rows[COMMAND_COUNT] = {
+    [COMMAND_RUN] = { "run", "", 0, 0, "answer one question, about an image or without one", cmd_run },
+    [COMMAND_CHAT] = { "chat", "", 0, 0, "hold a conversation in the terminal", cmd_chat },
+    [COMMAND_TOKENIZE] = { "tokenize", "", 0, 0, "print the token ids of standard input", cmd_tokenize },
+    [COMMAND_INSPECT] = { "inspect", "MODEL...", 0, 64, "show what is in a model and whether it is complete",
+                          cmd_inspect },
+    [COMMAND_DUMP] = { "dump", "", 0, 0, "write named intermediates of a question as safetensors", cmd_dump },
+    [COMMAND_INIT] = { "init", "OUT", 1, 1, "write a checkpoint of random weights", cmd_init },
+    [COMMAND_HELP] = { "help", "[COMMAND]", 0, 1, "explain a command", cmd_help },
+    [COMMAND_SERVE] = { "serve", "", 0, 0, "web demo and OpenAI-compatible API", NULL },
+    [COMMAND_EVAL] = { "eval", "", 0, 0, "benchmarks", NULL },
+    [COMMAND_TRAIN] = { "train", "", 0, 0, "pre-training and fine-tuning", NULL },
+    [COMMAND_MIX] = { "mix", "", 0, 0, "domain mix of weights", NULL },
+    [COMMAND_CONVERT] = { "convert", "", 0, 0, "any checkpoint format to any other", NULL },
+    [COMMAND_SEGMENT] = { "segment", "", 0, 0, "SAM masks", NULL },
+    [COMMAND_BENCH] = { "bench", "", 0, 0, "measure encoders, prefill and decoding", NULL },
+};
+
+const char *const option_group_names[GROUP_COUNT] = {
+    [GROUP_MODEL] = "Model",   [GROUP_INPUT] = "Input",     [GROUP_ANSWER] = "Answer",
+    [GROUP_OUTPUT] = "Output", [GROUP_MACHINE] = "Machine",
+};
+
+#define BIT(command) (1u << COMMAND_##command)
+#define ASKS         (BIT(RUN) | BIT(CHAT))                            /* ask for an answer */
+#define OPENS        (ASKS | BIT(TOKENIZE) | BIT(INSPECT) | BIT(DUMP)) /* open a model */
+#define COMPUTES     (ASKS | BIT(DUMP))                                /* compute with one */
+#define REAL         (OPENS | BIT(INIT) | BIT(HELP))                   /* are there at all */
+#define AT(field)    offsetof(struct settings, field)
+
+/* What int and float options may be at most; the library knows the model's own limits. */
+#define MANY 1e9
+
+const struct option option_rows[] = {
+    { "-m --model", "--pretrained_path", OPTION_LIST, AT(models), "DIR", NULL, 0, 0, OPENS, GROUP_MODEL,
+      "checkpoint, a directory in upstream's layout or of safetensors; given several times (or separated by "
+      "commas) the "
+      "later ones replace or, as diffs, are added; without it the bundled model answers" },
+    { "--llama-type", "--llama_type", OPTION_TEXT, AT(model.llama_type), "TYPE", NULL, 0, 0,
+      OPENS | BIT(INIT), GROUP_MODEL,
+      "variant, where meta.json is missing or wrong: llama_ens, llama_ens5, llama_ens_light, "
+      "mixtral_sparse_ens, ..." },
+    { "--config", "--llama_config", OPTION_TEXT, AT(model.config_path), "FILE", NULL, 0, 0, OPENS | BIT(INIT),
+      GROUP_MODEL, "sizes of the model, instead of its config.json" },
+    { "--tokenizer", "--tokenizer_path", OPTION_TEXT, AT(model.tokenizer_path), "FILE", NULL, 0, 0,
+      OPENS | BIT(INIT), GROUP_MODEL, "SentencePiece file, instead of the model's tokenizer.model" },
+    { "-c --ctx-size", "--max_seq_len", OPTION_INT, AT(model.context), "N", NULL, 0, MANY, COMPUTES,
+      GROUP_MODEL, "positions of the context, image words included; 0: 4096" },
+    { "--without", "", OPTION_SET, AT(session.without), "LIST", "clip convnext dinov2 qformer", 0, 0,
+      COMPUTES, GROUP_MODEL, "switch encoders off, separated by commas: their features are zero" },
+    { "--clip-exact-gelu", "", OPTION_ON, AT(model.clip_exact_gelu), NULL, NULL, 0, 0, COMPUTES, GROUP_MODEL,
+      "GELU instead of QuickGELU in CLIP, as upstream's inference (not its training) has it" },
+    { "--precise", "", OPTION_ON, AT(model.precise), NULL, NULL, 0, 0, COMPUTES, GROUP_MODEL,
+      "never round activations to 16 bits" },
+    { "--type", "", OPTION_CHOICE, AT(weight_type), "TYPE", "bf16 f16 f32", 0, 0, BIT(INIT), GROUP_MODEL,
+      "type of the weights" },
+    { "--shards", "", OPTION_INT, AT(shards), "N", NULL, 1, 99, BIT(INIT), GROUP_MODEL,
+      "files to divide the weights over" },
+
+    { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0, COMPUTES, GROUP_INPUT,
+      "image to look at: JPEG, PNG, WebP, BMP, GIF or PNM; - is standard input" },
+    { "-p --prompt", "", OPTION_TEXT, AT(prompt), "TEXT", NULL, 0, 0, BIT(RUN) | BIT(DUMP), GROUP_INPUT,
+      "the question; - reads standard input" },
+    { "-f --file", "", OPTION_TEXT, AT(prompt_file), "FILE", NULL, 0, 0, BIT(RUN) | BIT(DUMP), GROUP_INPUT,
+      "read the question from a file, less a line feed at its end" },
+    { "--system", "", OPTION_TEXT, AT(session.system), "TEXT", NULL, 0, 0, COMPUTES, GROUP_INPUT,
+      "instead of the system sentence that the models were trained with" },
+    { "--exif", "", OPTION_ON, AT(session.apply_exif), NULL, NULL, 0, 0, COMPUTES, GROUP_INPUT,
+      "turn photographs as their EXIF data says; upstream does not" },
+    { "--pixels-max", "", OPTION_SIZE, AT(session.pixels_max), "N", NULL, 0, 4e9, COMPUTES, GROUP_INPUT,
+      "refuse larger images; 0: 67108864" },
+    { "--bos", "", OPTION_ON, AT(bos), NULL, NULL, 0, 0, BIT(TOKENIZE), GROUP_INPUT,
+      "begin with the begin-of-sentence id" },
+    { "--decode", "", OPTION_ON, AT(decode), NULL, NULL, 0, 0, BIT(TOKENIZE), GROUP_INPUT,
+      "the way back: standard input holds ids, print their text" },
+
+    { "-n --predict", "--n-predict --max_gen_len", OPTION_INT, AT(ask.max_tokens), "N", NULL, -1, MANY, ASKS,
+      GROUP_ANSWER, "longest answer in tokens; -1: as long as the context allows" },
+    { "--temp", "--temperature", OPTION_FLOAT, AT(ask.temperature), "T", NULL, 0, 100, ASKS, GROUP_ANSWER,
+      "temperature; 0: always the likeliest token" },
+    { "--top-p", "--top_p", OPTION_FLOAT, AT(ask.top_p), "P", NULL, 0, 1, ASKS, GROUP_ANSWER,
+      "draw from the likeliest tokens that together hold this probability; 1: off" },
+    { "--top-k", "--top_k", OPTION_INT, AT(ask.top_k), "N", NULL, 0, MANY, ASKS, GROUP_ANSWER,
+      "draw from the N likeliest tokens; 0: off" },
+    { "--min-p", "", OPTION_FLOAT, AT(ask.min_p), "P", NULL, 0, 1, ASKS, GROUP_ANSWER,
+      "drop tokens less likely than P times the likeliest; 0: off" },
+    { "--repeat-penalty", "", OPTION_FLOAT, AT(ask.repeat_penalty), "X", NULL, 0.01, 100, ASKS, GROUP_ANSWER,
+      "make tokens that were used before less likely; 1: off" },
+    { "--repeat-last-n", "", OPTION_INT, AT(ask.repeat_last_n), "N", NULL, -1, MANY, ASKS, GROUP_ANSWER,
+      "tokens that the penalty looks back at; -1: all" },
+    { "-s --seed", "", OPTION_SEED, AT(ask.seed), "N", NULL, 0, 0, ASKS | BIT(INIT), GROUP_ANSWER,
+      "of the random numbers: the same seed gives the same result; -1: draw one" },
+    { "--stop", "-r --reverse-prompt", OPTION_LIST, AT(stops), "TEXT", NULL, 0, 0, ASKS, GROUP_ANSWER,
+      "a text that ends the answer; may be repeated" },
+    { "--ignore-eos", "", OPTION_ON, AT(ask.ignore_eos), NULL, NULL, 0, 0, ASKS, GROUP_ANSWER,
+      "go on to the longest answer: for measurements" },
+
+    { "--json", "", OPTION_ON, AT(json), NULL, NULL, 0, 0, BIT(RUN) | BIT(INSPECT), GROUP_OUTPUT,
+      "print one JSON object" },
+    { "--draw", "", OPTION_TEXT, AT(draw), "FILE", NULL, 0, 0, BIT(RUN), GROUP_OUTPUT,
+      "draw the answer's boxes, points and skeletons on the image, as PNG" },
+    { "--labels", "", OPTION_ON, AT(labels), NULL, NULL, 0, 0, ASKS, GROUP_OUTPUT,
+      "draw the phrases beside what they name, the default" },
+    { "--no-labels", "", OPTION_OFF, AT(labels), NULL, NULL, 0, 0, ASKS, GROUP_OUTPUT,
+      "draw without the phrases, as upstream's demo does" },
+    { "-o --output", "", OPTION_TEXT, AT(output), "FILE", NULL, 0, 0, BIT(DUMP), GROUP_OUTPUT,
+      "safetensors file to write" },
+    { "--all", "", OPTION_ON, AT(all), NULL, NULL, 0, 0, BIT(DUMP), GROUP_OUTPUT,
+      "every named intermediate, each layer's included" },
+    { "--safetensors", "", OPTION_ON, AT(safetensors), NULL, NULL, 0, 0, BIT(INIT), GROUP_OUTPUT,
+      "write safetensors instead of upstream's .pth" },
+    { "--tensors", "", OPTION_ON, AT(tensors), NULL, NULL, 0, 0, BIT(INSPECT), GROUP_OUTPUT,
+      "list every tensor" },
+    { "--check", "", OPTION_ON, AT(check), NULL, NULL, 0, 0, BIT(INSPECT), GROUP_OUTPUT,
+      "read everything: compare checksums, look for values that are not numbers" },
+    { "--list", "", OPTION_ON, AT(list), NULL, NULL, 0, 0, BIT(HELP), GROUP_OUTPUT,
+      "print commands and options for programs, one a line" },
+    { "-v --verbose", "", OPTION_ON, AT(verbose), NULL, NULL, 0, 0, COMPUTES, GROUP_OUTPUT,
+      "say what is used, and how long everything took" },
+    { "-q --quiet", "", OPTION_ON, AT(quiet), NULL, NULL, 0, 0, REAL & ~BIT(HELP), GROUP_OUTPUT,
+      "no progress, notes and warnings" },
+    { "-h --help", "", OPTION_ON, AT(help), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show this help" },
+    { "--version", "", OPTION_ON, AT(version), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show the version" },
+
+    { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096, COMPUTES, GROUP_MACHINE,
+      "threads to compute with; 0: one per processor" },
+    { "--cpu", "", OPTION_CHOICE, AT(model.cpu), "LEVEL", "auto portable avx2 avx512", 0, 0, COMPUTES,
+      GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
+    { "-ctk --cache-type-k", "", OPTION_CHOICE, AT(kv_keys), "TYPE", "f32 f16 bf16", 0, 0, COMPUTES,
+      GROUP_MACHINE, "type of the cached keys: f32 for float32 weights, else f16, unless given" },
+    { "-ctv --cache-type-v", "", OPTION_CHOICE, AT(kv_values), "TYPE", "f32 f16 bf16", 0, 0, COMPUTES,
+      GROUP_MACHINE, "type of the cached values; for now that of the keys" },
+};
+
+const size_t option_count = sizeof option_rows / sizeof option_rows[0];

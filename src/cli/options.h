@@ -1,0 +1,122 @@
+/*
+ * options.h - the commands and their options as two tables, and the one parser that reads a command line by them. Help, the bash
+ * completion and the check of the manual page walk through the same tables (help.c).
+ *
+ *   argv ── options_parse ── struct settings ── cmd_*.c
+ */
+#ifndef SPHINX_CLI_OPTIONS_H
+#define SPHINX_CLI_OPTIONS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "sphinx.h"
+
+enum command {
+    COMMAND_RUN,
+    COMMAND_CHAT,
+    COMMAND_TOKENIZE,
+    COMMAND_INSPECT,
+    COMMAND_DUMP,
+    COMMAND_INIT,
+    COMMAND_HELP,
+    COMMAND_SERVE, /* from here on: named, but not in this version */
+    COMMAND_EVAL,
+    COMMAND_TRAIN,
+    COMMAND_MIX,
+    COMMAND_CONVERT,
+    COMMAND_SEGMENT,
+    COMMAND_BENCH,
+    COMMAND_COUNT
+};
+
+/* Texts in the order in which they were given. Items are borrowed from the command line, the array is not. */
+struct text_list {
+    const char **item;
+    size_t count;
+};
+
+/* Everything that any command can be told. Where the library has an option struct, options fill in its fields. */
+struct settings {
+    enum command command;
+    sphinx_model_options model;
+    sphinx_session_options session;
+    sphinx_ask_options ask;
+    struct text_list models, stops, operands;
+    const char *image, *prompt, *prompt_file, *output, *draw;
+    const char *kv_keys, *kv_values;
+    const char *weight_type;
+    int shards;
+    bool labels, json, quiet, verbose, help, version;
+    bool bos, decode;
+    bool tensors, check, all, safetensors, list;
+};
+
+struct command_row {
+    const char *name;
+    const char *operands; /* as in the synopsis; "" if it takes none */
+    int operands_min, operands_max;
+    const char *summary;
+    int (*run)(struct settings *s); /* returns the exit code; NULL: not in this version */
+};
+
+extern const struct command_row command_rows[COMMAND_COUNT];
+
+enum option_kind {
+    OPTION_ON,     /* bool: becomes true */
+    OPTION_OFF,    /* bool: becomes false */
+    OPTION_INT,    /* int */
+    OPTION_SIZE,   /* size_t */
+    OPTION_FLOAT,  /* float */
+    OPTION_SEED,   /* uint64_t; -1 draws one */
+    OPTION_TEXT,   /* const char * */
+    OPTION_CHOICE, /* const char *, one of the choices */
+    OPTION_SET,    /* unsigned: bit i for the i-th choice; a comma list */
+    OPTION_LIST,   /* struct text_list: each use adds one */
+};
+
+enum option_group { GROUP_MODEL, GROUP_INPUT, GROUP_ANSWER, GROUP_OUTPUT, GROUP_MACHINE, GROUP_COUNT };
+
+struct option {
+    const char *names;   /* "-m --model": all that help shows, the long one last */
+    const char *aliases; /* upstream's and other programs' names for it, "" if none */
+    enum option_kind kind;
+    size_t offset;       /* in struct settings */
+    const char *value;   /* what help calls the value: FILE and DIR are completed as such; NULL for flags */
+    const char *choices; /* for CHOICE and SET, separated by spaces */
+    double min, max;     /* for numbers, both allowed */
+    unsigned commands;   /* bits 1 << enum command */
+    enum option_group group;
+    const char *help;
+};
+
+extern const struct option option_rows[];
+extern const size_t option_count;
+extern const char *const option_group_names[GROUP_COUNT];
+
+/* Calls with each word of a string that spaces separate: for (const char *w = words; word_next(&w, word);).
+ * word [WORD_SIZE] receives it. False at the end. */
+enum { WORD_SIZE = 48 };
+bool word_next(const char **words, char *word);
+
+/* True if one of the words is `word`. */
+bool words_have(const char *words, const char *word);
+
+/* COMMAND_COUNT if there is none of that name. */
+enum command command_find(const char *name);
+
+/* Says that there is none, and which was perhaps meant; returns CODE_USAGE. */
+int command_unknown(const char *name);
+
+/* The defaults. */
+void settings_init(struct settings *s, enum command command);
+void settings_free(struct settings *s);
+
+/* Reads what follows the command's name. Prints a sentence and returns CODE_USAGE when it is wrong; with --help or
+ * --version the rest may be missing. */
+int options_parse(struct settings *s, int argc, char **argv);
+
+/* Prints "sphinx: COMMAND: ... (see: sphinx help COMMAND)" and returns CODE_USAGE. */
+int usage_error(enum command command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));
+
+#endif
