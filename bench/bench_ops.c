@@ -1,0 +1,427 @@
+/*
+ * bench_ops.c - how near each kernel comes to what the machine can do, measured in the same minute.
+ *
+ *   bench_ops [-l level] [-t threads] [-f filter] [-s seconds] [-u]
+ *
+ * One line a case, tab-separated: op, dtype, M, K, N, milliseconds (median), figure, unit, fraction of the limit.
+ * The limit is measured around every case, since neighbours come and go: for products of many rows, fused
+ * multiply-adds in registers; where the weights are read once, reading memory in four streams a thread.
+ * -f keeps the cases whose "op dtype MxKxN" contains the text. -u, with one thread, counts processor time instead of the
+ * clock's: on a machine with busy neighbours that is the time the kernel itself took.
+ */
+#include "backend/cpu/cpu.h"
+#include "core/report.h"
+
+#include <omp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { RUNS_MAX = 1000, READ_BYTES = 512 << 20 };
+
+struct bench {
+    struct exec exec;
+    const struct backend *backend;
+    const char *filter;
+    double seconds; /* at least, for one case */
+    bool processor_time;
+    unsigned char *memory;      /* READ_BYTES of weights, larger than any cache */
+    double flops, bytes_second; /* limits, as last measured */
+};
+
+/* ---- limits -------------------------------------------------------------------------------------------------- */
+
+typedef float v4 __attribute__((vector_size(16)));
+typedef float v8 __attribute__((vector_size(32)));
+typedef float v16 __attribute__((vector_size(64)));
+
+/* Twelve independent chains of a = a * x + y; the sum keeps the compiler honest. */
+#define DEFINE_PEAK(name, type, target_text)                                                                 \
+    __attribute__((target(target_text), optimize("O3,unroll-loops,fp-contract=fast"))) static float name(    \
+        int64_t rounds)                                                                                      \
+    {                                                                                                        \
+        type s[12], x = (type){ 0 } + 0.999f, y = (type){ 0 } + 0.001f;                                      \
+        float total = 0;                                                                                     \
+                                                                                                             \
+        for (int i = 0; i < 12; i++) s[i] = (type){ 0 } + (float)i;                                          \
+        for (int64_t r = 0; r < rounds; r++)                                                                 \
+            for (int i = 0; i < 12; i++) s[i] = s[i] * x + y;                                                \
+        for (int i = 0; i < 12; i++) total += s[i][0];                                                       \
+        return total;                                                                                        \
+    }
+
+#ifdef __x86_64__
+DEFINE_PEAK(peak_portable, v4, "sse2")
+DEFINE_PEAK(peak_avx2, v8, "avx2,fma")
+DEFINE_PEAK(peak_avx512, v16, "avx512f")
+#else
+DEFINE_PEAK(peak_portable, v4, "")
+#endif
+
+static int lanes_of(const char *level)
+{
+    return level[0] != 'a' ? 4 : level[3] == '2' ? 8 : 16;
+}
+
+static float peak(const char *level, int64_t rounds)
+{
+#ifdef __x86_64__
+    if (lanes_of(level) == 8) return peak_avx2(rounds);
+    if (lanes_of(level) == 16) return peak_avx512(rounds);
+#endif
+    return peak_portable(rounds);
+}
+
+static volatile float sink;
+
+static double now(const struct bench *b)
+{
+    struct timespec t;
+
+    if (!b->processor_time) return clock_seconds();
+    clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
+    return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
+}
+
+static void measure_flops(struct bench *b)
+{
+    const int64_t rounds = 1 << 21;
+    double start = now(b);
+    float total = 0;
+
+#pragma omp parallel num_threads(b->exec.threads) reduction(+ : total)
+    total += peak(b->backend->level, rounds);
+    sink = total;
+    b->flops = (double)rounds * 12 * 2 * lanes_of(b->backend->level) * b->exec.threads / (now(b) - start);
+}
+
+static void measure_read(struct bench *b)
+{
+    double start = now(b);
+    float total = 0;
+
+#pragma omp parallel num_threads(b->exec.threads) reduction(+ : total)
+    {
+        size_t part = (size_t)READ_BYTES / (size_t)omp_get_num_threads() / 4 / 256 * 256;
+        const unsigned char *from = b->memory + 4 * part * (size_t)omp_get_thread_num();
+        v4 s[4] = { { 0 } };
+
+        for (size_t i = 0; i < part; i += 64) {
+            for (size_t stream = 0; stream < 4; stream++) {
+                const v4 *p = (const v4 *)(const void *)(from + stream * part + i);
+
+                __builtin_prefetch((const char *)p + 1024);
+                s[stream] += (p[0] + p[1]) + (p[2] + p[3]);
+            }
+        }
+        for (int i = 0; i < 4; i++) total += s[i][0];
+    }
+    sink = total;
+    b->bytes_second = READ_BYTES / (now(b) - start);
+}
+
+/* ---- timing -------------------------------------------------------------------------------------------------- */
+
+static int compare_doubles(const void *a, const void *b)
+{
+    double x = *(const double *)a, y = *(const double *)b;
+
+    return (x > y) - (x < y);
+}
+
+struct work {
+    void (*run)(struct bench *b, const struct work *w, int run);
+    char name[96]; /* "op dtype MxKxN" */
+    const char *op, *dtype;
+    int64_t M, K, N;
+    double flop, bytes; /* of one run; bytes 0: the limit is arithmetic */
+    enum dtype type;
+    float *x, *y;
+    enum activation activation;
+    struct attention_shape attention;
+};
+
+static void measure(struct bench *b, const struct work *w)
+{
+    static double times[RUNS_MAX];
+    double spent = 0, limits[2], median, figure, limit;
+    int runs = 0;
+
+    w->run(b, w, 0);
+    for (int i = 0; i < 2; i++) {
+        double before = spent;
+
+        w->bytes > 0 ? measure_read(b) : measure_flops(b);
+        limits[i] = w->bytes > 0 ? b->bytes_second : b->flops;
+        while (runs < RUNS_MAX && (spent - before < b->seconds / 2 || runs < 3 * (i + 1))) {
+            double start = now(b);
+
+            w->run(b, w, runs + 1);
+            times[runs] = now(b) - start;
+            spent += times[runs++];
+        }
+    }
+    qsort(times, (size_t)runs, sizeof *times, compare_doubles);
+    median = times[runs / 2];
+    figure = (w->bytes > 0 ? w->bytes : w->flop) / median;
+    limit = limits[0] > limits[1] ? limits[0] : limits[1];
+    printf("%s\t%s\t%lld\t%lld\t%lld\t%.3f\t%.1f\t%s\t%.2f\n", w->op, w->dtype, (long long)w->M,
+           (long long)w->K, (long long)w->N, median * 1e3, figure / 1e9, w->bytes > 0 ? "GB/s" : "GFLOP/s",
+           figure / limit);
+    fflush(stdout);
+}
+
+static bool wanted(const struct bench *b, struct work *w)
+{
+    snprintf(w->name, sizeof w->name, "%s %s %lldx%lldx%lld", w->op, w->dtype, (long long)w->M,
+             (long long)w->K, (long long)w->N);
+    return b->filter == NULL || strstr(w->name, b->filter) != NULL;
+}
+
+/* ---- cases --------------------------------------------------------------------------------------------------- */
+
+/* Memory of small random floats; the program ends when there is none. */
+static float *floats(int64_t n)
+{
+    float *p = aligned_alloc(64, ((size_t)n * sizeof *p + 63) / 64 * 64);
+    uint32_t state = 1;
+
+    if (p == NULL) {
+        fputs("bench_ops: out of memory\n", stderr);
+        exit(1);
+    }
+    for (int64_t i = 0; i < n; i++) {
+        state = state * 1664525u + 1013904223u;
+        p[i] = (float)(state >> 8) * 0x1p-24f - 0.5f;
+    }
+    return p;
+}
+
+/* Each run takes the next stretch of memory as its weight, so that no weight is found in a cache. */
+static void run_linear(struct bench *b, const struct work *w, int run)
+{
+    size_t size = (size_t)w->N * dtype_bytes(w->type, (size_t)w->K), places = READ_BYTES / size;
+    struct tensor x = tensor_matrix(DTYPE_F32, w->x, w->M, w->K),
+                  y = tensor_matrix(DTYPE_F32, w->y, w->M, w->N);
+    struct tensor weight = tensor_matrix(w->type, b->memory + size * ((size_t)run % places), w->N, w->K);
+
+    b->backend->linear(&b->exec, &y, &x, &weight, NULL);
+}
+
+static void bench_linear(struct bench *b)
+{
+    static const int64_t sizes[][2] = { { 1024, 1024 }, { 1024, 3072 }, { 1024, 4096 },  { 4096, 1024 },
+                                        { 1536, 4608 }, { 1536, 8192 }, { 4096, 1536 },  { 1408, 6144 },
+                                        { 2048, 5632 }, { 5120, 5120 }, { 5120, 13824 }, { 13824, 5120 },
+                                        { 5632, 5120 } };
+    static const int64_t rows[] = { 1, 4, 8, 16, 32, 257, 351, 1515 };
+    static const enum dtype types[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+
+    for (size_t d = 0; d < sizeof types / sizeof *types; d++) {
+        for (size_t m = 0; m < sizeof rows / sizeof *rows; m++) {
+            for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+                struct work w = {
+                    .run = run_linear, .op = "linear", .M = rows[m], .K = sizes[s][0], .N = sizes[s][1]
+                };
+
+                w.type = types[d];
+                w.dtype = dtype_info(w.type)->name;
+                w.flop = 2.0 * (double)w.M * (double)w.K * (double)w.N;
+                if (w.M <= 4) w.bytes = (double)dtype_bytes(w.type, (size_t)(w.K * w.N));
+                if (!wanted(b, &w)) continue;
+                w.x = floats(w.M * w.K);
+                w.y = floats(w.M * w.N);
+                measure(b, &w);
+                free(w.x);
+                free(w.y);
+            }
+        }
+    }
+}
+
+static void run_transposed(struct bench *b, const struct work *w, int run)
+{
+    struct tensor weight = tensor_matrix(w->type, b->memory, w->K, w->N);
+
+    (void)run;
+    b->backend->linear_transposed(&b->exec, w->y, w->N, w->x, w->K, w->M, &weight, false);
+}
+
+static void run_weight_grad(struct bench *b, const struct work *w, int run)
+{
+    (void)run;
+    b->backend->linear_weight_grad(&b->exec, (float *)(void *)b->memory, w->N, w->y, w->K, w->x, w->N, w->M,
+                                   w->K, w->N);
+}
+
+static void bench_gradients(struct bench *b)
+{
+    static const int64_t sizes[][3] = { { 1, 5632, 2048 }, { 257, 4096, 1024 }, { 351, 5632, 2048 } };
+
+    for (size_t s = 0; s < sizeof sizes / sizeof *sizes; s++) {
+        struct work w = {
+            .run = run_transposed, .op = "linear_transposed", .dtype = "bf16", .type = DTYPE_BF16
+        };
+
+        w.M = sizes[s][0], w.K = sizes[s][1], w.N = sizes[s][2];
+        w.flop = 2.0 * (double)w.M * (double)w.K * (double)w.N;
+        w.x = floats(w.M * (w.K > w.N ? w.K : w.N));
+        w.y = floats(w.M * (w.K > w.N ? w.K : w.N));
+        if (wanted(b, &w)) measure(b, &w);
+        w.op = "linear_weight_grad";
+        w.dtype = "f32";
+        w.run = run_weight_grad;
+        if (wanted(b, &w)) measure(b, &w);
+        free(w.x);
+        free(w.y);
+    }
+}
+
+/* M rows that see all of their segment; K the head dimension, N heads. */
+static void run_attention(struct bench *b, const struct work *w, int run)
+{
+    int64_t width = w->K * w->N, stride = w->M == 1 ? width : 3 * width;
+    int64_t P = w->M == 1 ? w->attention.count[0] : w->M;
+    struct tensor q = tensor_matrix(DTYPE_F32, w->x, w->M, width),
+                  y = tensor_matrix(DTYPE_F32, w->y, w->M, width);
+    struct tensor k = tensor_matrix(w->type, b->memory, P, width), v = k;
+
+    (void)run;
+    q.stride = stride;
+    v.data = b->memory + READ_BYTES / 2;
+    if (w->M > 1) k.data = w->x + width, v.data = w->x + 2 * width, k.stride = v.stride = stride;
+    b->backend->attention(&b->exec, &y, &q, &k, &v, &w->attention);
+}
+
+static void bench_attention(struct bench *b)
+{
+    /* rows, heads, head dimension, rows a segment, causal */
+    static const int64_t cases[][5] = { { 1285, 16, 64, 257, 0 },   { 1285, 24, 64, 257, 0 },
+                                        { 1285, 16, 88, 257, 0 },   { 351, 40, 128, 351, 1 },
+                                        { 1515, 40, 128, 1515, 1 }, { 1, 40, 128, 1515, 1 } };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        const int64_t *c = cases[i];
+        struct work w = { .run = run_attention,
+                          .op = c[4] ? "attention_causal" : "attention",
+                          .M = c[0],
+                          .K = c[2],
+                          .N = c[1] };
+        int32_t *first = calloc((size_t)w.M, sizeof *first), *count = calloc((size_t)w.M, sizeof *count);
+
+        w.type = w.M == 1 ? DTYPE_BF16 : DTYPE_F32;
+        w.dtype = dtype_info(w.type)->name;
+        w.attention = (struct attention_shape){ (int)w.N, (int)w.N, (int)w.K, 0.1f, first, count };
+        for (int64_t t = 0; t < w.M && first != NULL && count != NULL; t++) {
+            first[t] = (int32_t)(t / c[3] * c[3]);
+            count[t] = (int32_t)(c[4] && w.M > 1 ? t + 1 : c[3]);
+            w.flop += 4.0 * (double)count[t] * (double)(w.K * w.N);
+        }
+        if (w.M == 1) w.bytes = 4.0 * (double)c[3] * (double)(w.K * w.N);
+        if (wanted(b, &w)) {
+            w.x = floats(3 * w.M * w.K * w.N);
+            w.y = floats(w.M * w.K * w.N);
+            measure(b, &w);
+            free(w.x);
+            free(w.y);
+        }
+        free(first);
+        free(count);
+    }
+}
+
+static void run_rows(struct bench *b, const struct work *w, int run)
+{
+    struct tensor x = tensor_matrix(DTYPE_F32, w->x, w->M, w->N),
+                  y = tensor_matrix(DTYPE_F32, w->y, w->M, w->N);
+    const float *vector = (const float *)(const void *)b->memory;
+
+    (void)run;
+    if (w->op[0] == 'l') b->backend->layer_norm(&b->exec, &y, &x, vector, vector, 1e-5f);
+    if (w->op[0] == 'r') b->backend->rms_norm(&b->exec, &y, &x, vector, 1e-5f);
+    if (w->op[0] == 'g') b->backend->activate(&b->exec, &y, &x, w->activation);
+    if (w->op[0] == 's') b->backend->swiglu(&b->exec, &y, &x, &y);
+    if (w->op[0] == 'd') b->backend->depthwise_conv(&b->exec, &y, &x, vector, vector, w->K, w->K, 7);
+}
+
+static void bench_rows(struct bench *b)
+{
+    static const struct {
+        const char *op;
+        enum activation activation;
+        int64_t M, K, N;
+    } cases[] = {
+        { "layer_norm", 0, 1285, 0, 1536 },
+        { "rms_norm", 0, 1515, 0, 5120 },
+        { "gelu_erf", ACT_GELU_ERF, 1285, 0, 6144 },
+        { "gelu_quick", ACT_GELU_QUICK, 1285, 0, 4096 },
+        { "swiglu", 0, 1515, 0, 13824 },
+        { "depthwise_conv", 0, 4096, 64, 384 },
+        { "depthwise_conv", 0, 1024, 32, 768 },
+        { "depthwise_conv", 0, 256, 16, 1536 },
+        { "depthwise_conv", 0, 64, 8, 3072 },
+    };
+
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct work w = { .run = run_rows,
+                          .op = cases[i].op,
+                          .dtype = "f32",
+                          .activation = cases[i].activation,
+                          .M = cases[i].M,
+                          .K = cases[i].K,
+                          .N = cases[i].N };
+
+        if (w.K > 0)
+            w.flop = 98.0 * (double)(w.M * w.N);
+        else
+            w.bytes = 8.0 * (double)(w.M * w.N);
+        if (!wanted(b, &w)) continue;
+        w.x = floats(w.M * w.N);
+        w.y = floats(w.M * w.N);
+        measure(b, &w);
+        free(w.x);
+        free(w.y);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    struct bench b = { .seconds = 0.3 };
+    const char *level = NULL;
+    struct err e = { 0 };
+    int option;
+
+    b.exec.threads = cpu_threads_default();
+    while ((option = getopt(argc, argv, "l:t:f:s:u")) != -1) {
+        if (option == 'l') level = optarg;
+        if (option == 't') b.exec.threads = atoi(optarg);
+        if (option == 'f') b.filter = optarg;
+        if (option == 's') b.seconds = atof(optarg);
+        if (option == 'u') b.processor_time = true;
+        if (option == '?' || b.exec.threads < 1) {
+            fputs("usage: bench_ops [-l level] [-t threads] [-f filter] [-s seconds] [-u]\n", stderr);
+            return 2;
+        }
+    }
+    if (cpu_backend(level, &b.backend, &e) != STATUS_OK) {
+        fprintf(stderr, "bench_ops: %s\n", e.text);
+        return 1;
+    }
+    b.exec.scratch = aligned_alloc(64, (size_t)b.exec.threads * KERNEL_SCRATCH_BYTES);
+    b.memory = (unsigned char *)floats(READ_BYTES / (int64_t)sizeof(float));
+    if (b.exec.scratch == NULL) return 1;
+    /* Halves that are modest numbers as bf16, as f16, and in pairs as f32. */
+    for (size_t i = 0; i < READ_BYTES; i += 2)
+        b.memory[i + 1] = (unsigned char)((b.memory[i] & 1) << 7 | (0x3c + b.memory[i] % 3));
+    for (int i = 0; i < 3; i++) measure_flops(&b), measure_read(&b);
+    printf("# level %s, %d threads, %.1f GFLOP/s, %.1f GB/s\n", b.backend->level, b.exec.threads,
+           b.flops / 1e9, b.bytes_second / 1e9);
+    bench_linear(&b);
+    bench_gradients(&b);
+    bench_attention(&b);
+    bench_rows(&b);
+    free(b.exec.scratch);
+    free(b.memory);
+    return 0;
+}

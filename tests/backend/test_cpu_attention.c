@@ -1,0 +1,157 @@
+/*
+ * test_cpu_attention.c - attention of every level against the plain definition: encoders, causal prefill, ragged
+ * batches, decoding; every cache dtype and awkward head sizes.
+ */
+#include "support/kernels.h"
+
+enum mode { FULL, SEGMENTS, CAUSAL, RAGGED, DECODE, MODES };
+
+struct layout {
+    int32_t *first, *count; /* [T] */
+    int64_t T, P;
+};
+
+/* T rows in one of the ways that callers lay them out; `n` steers the sizes. */
+static struct layout layout_of(struct fixture *t, enum mode mode, int64_t n)
+{
+    struct layout l = { .T = n, .P = n };
+
+    if (mode == FULL) l.P = n + 5;
+    if (mode == SEGMENTS) l.T = l.P = 3 * n;
+    if (mode == DECODE) l.T = 4, l.P = 4 * n;
+    l.first = guarded_bytes(t, (size_t)l.T * sizeof *l.first, 4);
+    l.count = guarded_bytes(t, (size_t)l.T * sizeof *l.count, 4);
+    for (int64_t i = 0; i < l.T; i++) {
+        l.first[i] = 0;
+        l.count[i] = (int32_t)l.P;
+        if (mode == SEGMENTS) l.first[i] = (int32_t)(i / n * n), l.count[i] = (int32_t)n;
+        if (mode == CAUSAL) l.count[i] = (int32_t)(i + 1);
+        if (mode == DECODE) l.first[i] = (int32_t)(i * n), l.count[i] = (int32_t)(n - i * n / 8);
+        if (mode == RAGGED) { /* any window, in no order */
+            l.first[i] = (int32_t)(random_bits(t) % (uint32_t)l.P);
+            l.count[i] = (int32_t)(1 + random_bits(t) % (uint32_t)(l.P - l.first[i]));
+            if (i % 7 != 0) l.first[i] = l.first[i - 1], l.count[i] = 1;
+        }
+    }
+    return l;
+}
+
+static void check(struct fixture *t, enum mode mode, int64_t n, int heads, int kv_heads, int d,
+                  enum dtype dtype, float sharpness)
+{
+    struct layout l = layout_of(t, mode, n);
+    struct attention_shape s = { heads, kv_heads, d, sharpness / sqrtf((float)d), l.first, l.count };
+    struct tensor q = random_matrix(t, l.T, heads * d, 3), y = random_matrix(t, l.T, heads * d, 2);
+    struct tensor k = random_weight(t, dtype, l.P, kv_heads * d, 7),
+                  v = random_weight(t, dtype, l.P, kv_heads * d, 9);
+    struct tensor want = random_matrix(t, l.T, heads * d, 0);
+
+    t->ref->attention(&t->exec, &want, &q, &k, &v, &s);
+    t->level->attention(&t->exec, &y, &q, &k, &v, &s);
+    /* Values lie within 1; a score's rounding, some 1e-7 of it, moves a probability by as much. */
+    assert_close(&y, &want, 2e-6 * (1 + (double)sharpness), "attention mode %d n=%d heads=%d/%d d=%d %s",
+                 (int)mode, (int)n, heads, kv_heads, d, dtype_info(dtype)->name);
+    buffers_check(t);
+}
+
+static void matches_the_definition(void **state)
+{
+    static const int64_t lengths[] = { 1, 2, 3, 4, 7, 17, 33, 127, 128, 129, 257, 300 };
+    static const int dims[] = { 2, 8, 24, 64, 88, 128 };
+    static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+    struct fixture t;
+    int turn = 0;
+
+    fixture_begin(&t, *state);
+    for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
+        for (int mode = 0; mode < MODES; mode++, turn++)
+            check(&t, (enum mode)mode, lengths[i], turn % 3 ? 4 : 3, turn % 3 ? 2 : 3, dims[turn % 6],
+                  dtypes[turn / 2 % 3], 1);
+    fixture_end(&t);
+}
+
+static void extreme_shapes_and_scores(void **state)
+{
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    check(&t, CAUSAL, 9, 2, 1, 1, DTYPE_F32, 1);
+    check(&t, FULL, 40, 1, 1, 15, DTYPE_BF16, 1);
+    check(&t, FULL, 20, 1, 1, HEAD_DIM_MAX, DTYPE_F32, 1);
+    check(&t, DECODE, 70, 130, 1, 17, DTYPE_F16, 1);
+    check(&t, CAUSAL, 150, 2, 2, 32, DTYPE_F32, 100); /* nearly one-hot */
+    check(&t, DECODE, 150, 2, 2, 32, DTYPE_F32, 100);
+    fixture_end(&t);
+}
+
+/* Scores of 1e30 have no finite exponential, only finite differences. */
+static void huge_scores_stay_finite(void **state)
+{
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (int mode = 0; mode < MODES; mode++) {
+        struct layout l = layout_of(&t, (enum mode)mode, 50);
+        struct attention_shape s = { 2, 2, 16, 1e30f, l.first, l.count };
+        struct tensor q = random_matrix(&t, l.T, 32, 0), y = random_matrix(&t, l.T, 32, 0);
+        struct tensor k = random_matrix(&t, l.P, 32, 0), v = random_matrix(&t, l.P, 32, 0);
+
+        t.level->attention(&t.exec, &y, &q, &k, &v, &s);
+        for (int64_t i = 0; i < l.T * 32; i++) assert_true(fabsf(tensor_f32(&y)[i]) <= 1);
+        buffers_check(&t);
+    }
+    fixture_end(&t);
+}
+
+/* A query of NaN spoils its own row only. */
+static void nan_stays_in_its_row(void **state)
+{
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (int mode = 0; mode < MODES; mode++) {
+        struct layout l = layout_of(&t, (enum mode)mode, 30);
+        struct attention_shape s = { 1, 1, 8, 1, l.first, l.count };
+        struct tensor q = random_matrix(&t, l.T, 8, 0), y = random_matrix(&t, l.T, 8, 0);
+        struct tensor k = random_matrix(&t, l.P, 8, 0), v = random_matrix(&t, l.P, 8, 0);
+
+        tensor_f32(&q)[2 * 8 + 3] = NAN;
+        t.level->attention(&t.exec, &y, &q, &k, &v, &s);
+        for (int64_t i = 0; i < l.T * 8; i++) assert_int_equal(isnan(tensor_f32(&y)[i]) != 0, i / 8 == 2);
+        buffers_check(&t);
+    }
+    fixture_end(&t);
+}
+
+static void threads_give_the_same_bits(void **state)
+{
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (int mode = 0; mode < MODES; mode++) {
+        struct layout l = layout_of(&t, (enum mode)mode, 290);
+        struct attention_shape s = { 4, 2, 40, 0.3f, l.first, l.count };
+        struct tensor q = random_matrix(&t, l.T, 160, 0), k = random_weight(&t, DTYPE_BF16, l.P, 80, 0);
+        struct tensor v = random_weight(&t, DTYPE_BF16, l.P, 80, 0), y[THREADS_MAX];
+
+        for (int n = 0; n < THREADS_MAX; n++) {
+            t.exec.threads = n + 1;
+            y[n] = random_matrix(&t, l.T, 160, 0);
+            t.level->attention(&t.exec, &y[n], &q, &k, &v, &s);
+            assert_same_bits(&y[n], &y[0], "attention with more threads");
+        }
+        buffers_check(&t);
+    }
+    fixture_end(&t);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        EACH_LEVEL(matches_the_definition),     EACH_LEVEL(extreme_shapes_and_scores),
+        EACH_LEVEL(huge_scores_stay_finite),    EACH_LEVEL(nan_stays_in_its_row),
+        EACH_LEVEL(threads_give_the_same_bits),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}

@@ -1,0 +1,62 @@
+/* test_cpu_level.c - the table of every level is complete, and levels are chosen by name. */
+#include "backend/cpu/kernels.h"
+#include "support/kernels.h"
+
+static void every_kernel_is_there(void **state)
+{
+    (void)state;
+    for (int i = 0; i <= (int)cpu_level_best(); i++) {
+        const struct backend *b;
+        struct err e = { 0 };
+
+        assert_int_equal(cpu_backend(cpu_level_name((enum cpu_level)i), &b, &e), STATUS_OK);
+        assert_string_equal(b->name, "cpu");
+        assert_string_equal(b->level, cpu_level_name((enum cpu_level)i));
+#define CHECK(kernel) assert_true(b->kernel != NULL);
+        KERNELS_SIMD(CHECK)
+        KERNELS_PLAIN(CHECK)
+#undef CHECK
+    }
+}
+
+static void the_best_level_is_the_default(void **state)
+{
+    const struct backend *automatic, *unnamed;
+    struct err e = { 0 };
+
+    (void)state;
+    assert_int_equal(cpu_backend("auto", &automatic, &e), STATUS_OK);
+    assert_int_equal(cpu_backend(NULL, &unnamed, &e), STATUS_OK);
+    assert_ptr_equal(automatic, unnamed);
+    assert_string_equal(automatic->level, cpu_level_name(cpu_level_best()));
+}
+
+static void an_unknown_level_is_refused(void **state)
+{
+    const struct backend *b;
+    struct err e = { 0 };
+
+    (void)state;
+    assert_int_equal(cpu_backend("sse9", &b, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "sse9"));
+    assert_non_null(strstr(e.text, "portable"));
+    assert_null(b);
+}
+
+static void threads_are_counted(void **state)
+{
+    (void)state;
+    assert_true(cpu_threads_default() >= 1);
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_kernel_is_there),
+        cmocka_unit_test(the_best_level_is_the_default),
+        cmocka_unit_test(an_unknown_level_is_refused),
+        cmocka_unit_test(threads_are_counted),
+    };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
