@@ -117,14 +117,16 @@ static enum status shards_missing(const char *path, enum ckpt_format format, con
 {
     char text[512] = "";
     size_t n = 0;
+    int n_missing = 0;
 
-    for (int i = 0; i < of && n < sizeof text - 64; i++) {
+    for (int i = 0; i < of; i++) {
         const char *name = family->here[i] ? NULL : shard_name(arena, format, i, of);
 
-        if (name != NULL) n += (size_t)snprintf(text + n, sizeof text - n, n > 0 ? ", %s" : "%s", name);
+        n_missing += !family->here[i];
+        if (name == NULL || n >= sizeof text - 64) continue;
+        n += (size_t)snprintf(text + n, sizeof text - n, n > 0 ? ", %s" : "%s", name);
     }
-    return err_set(e, STATUS_NOT_FOUND, "%s: %d of %d shards are missing: %s", path, of - family->count, of,
-                   text);
+    return err_set(e, STATUS_NOT_FOUND, "%s: %d of %d shards are missing: %s", path, n_missing, of, text);
 }
 
 static enum status file_add(struct ckpt_probe *p, const char *folder, const char *name, struct arena *arena,

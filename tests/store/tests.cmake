@@ -1,0 +1,5 @@
+sphinx_test(store zip LINK sphinx_store)
+sphinx_test(store torch_file LINK sphinx_store)
+sphinx_test(store safetensors LINK sphinx_store)
+sphinx_test(store torch_writer LINK sphinx_store)
+sphinx_test(store checkpoint LINK sphinx_store)
