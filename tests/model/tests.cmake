@@ -1,1 +1,2 @@
 sphinx_test(model golden LINK sphinx_model)
+sphinx_test(model session LINK sphinx_model)
