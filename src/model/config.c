@@ -209,13 +209,22 @@ static void read_vision(const struct reader *top, struct model_config *k)
 /* Upstream's rule for the feed-forward's width: two thirds of 4 D, scaled, rounded up (spec 05). */
 static int ffn_width(const struct reader *r, int dim)
 {
-    int multiple_of = 256, width = (int)(2.0 * (4.0 * dim) / 3.0);
+    enum { WIDTH_MAX = 16 * SIZE_MAX_ANY };
+    int multiple_of = 256;
     float multiplier = 1;
+    double width;
 
     read_int(r, "multiple_of", &multiple_of, 1);
     read_float(r, "ffn_dim_multiplier", &multiplier);
-    width = (int)((double)multiplier * width);
-    return (width + multiple_of - 1) / multiple_of * multiple_of;
+    width = floor((double)multiplier * floor(2.0 * (4.0 * dim) / 3.0));
+    width = ceil(width / multiple_of) * multiple_of;
+    if (!(width >= 1 && width <= WIDTH_MAX)) {
+        err_set(r->err, STATUS_BAD_FORMAT,
+                "%s: \"ffn_dim_multiplier\" makes a feed-forward of width %.0f; it must be from 1 to %d",
+                r->name, width, WIDTH_MAX);
+        return 0;
+    }
+    return (int)width;
 }
 
 static void read_experts(const struct reader *top, struct llama_config *l)
