@@ -16,7 +16,7 @@ endforeach()
 configure_file(cmake/sphinx.pc.in sphinx.pc @ONLY)
 install(FILES ${CMAKE_BINARY_DIR}/sphinx.pc DESTINATION ${CMAKE_INSTALL_LIBDIR}/pkgconfig)
 
-install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/sphinx/models)
+install(DIRECTORY models/ DESTINATION ${CMAKE_INSTALL_DATADIR}/sphinx/models PATTERN README.md EXCLUDE)
 install(FILES docs/sphinx.1 DESTINATION ${CMAKE_INSTALL_MANDIR}/man1)
 install(FILES scripts/completion.bash DESTINATION ${CMAKE_INSTALL_DATADIR}/bash-completion/completions RENAME sphinx)
 install(FILES LICENSE README.md CHANGELOG.md DESTINATION ${CMAKE_INSTALL_DOCDIR})
