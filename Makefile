@@ -24,7 +24,7 @@ help:
 	@echo "make sanitize     the same tests with AddressSanitizer and UBSan, in build-asan"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang), in build-fuzz"
 	@echo "make valgrind     the tests under valgrind: no error, no leak"
-	@echo "make bench        time the kernels and the model"
+	@echo "make bench        time the kernels against what the machine can do"
 	@echo "make format       clang-format on every source file; make format-check only looks"
 	@echo "make install      to PREFIX=$(PREFIX), below DESTDIR if set; make uninstall takes it away"
 	@echo "make reference    write the PyTorch goldens of tests/data anew (needs python3 and its packages)"
@@ -67,7 +67,8 @@ valgrind:
 	@scripts/valgrind $(BUILD)
 
 bench: build
-	@ninja -C $(BUILD) bench
+	@ninja -C $(BUILD) bench_ops
+	@$(BUILD)/bench/bench_ops
 
 format:
 	@$(SOURCES) | xargs clang-format -i
