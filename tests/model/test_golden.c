@@ -42,7 +42,7 @@ static const struct golden_case cases[] = {
     { "llama_ens", { TINY "llama_ens-safetensors" }, image, NULL },
     { "llama_ens-bf16", { TINY "llama_ens-bf16" }, image, NULL },
     { "llama_ens-f16", { TINY "llama_ens-f16" }, image, NULL },
-    { "llama_ens-diff", { TINY "llama_ens", TINY "llama_ens-diff" }, image, NULL },
+    { "llama_ens-diff", { TINY "llama-meta", TINY "llama_ens-diff" }, image, NULL },
     { "llama_ens-rope_scaling", { TINY "llama_ens-rope_scaling" }, image, NULL },
     { "llama_ens-text", { TINY "llama_ens" }, NULL, NULL },
     { "llama_ens5", { TINY "llama_ens5" }, image, NULL },
