@@ -422,6 +422,7 @@ static void check_open_fails(const char *path, const char *sentence)
 static void incomplete_sets_are_named(void **state)
 {
     struct plan p = { .pattern = full_pattern, .shards = 4, .dtype = DTYPE_F32, .scale = 1 };
+    static const char index[] = "{\"weight_map\":{\"x\":\"c.safetensors\"}}";
     struct scratch s;
     char m[512], file[600];
 
@@ -470,7 +471,7 @@ static void incomplete_sets_are_named(void **state)
     scratch_write(file, "", 0);
     check_open_fails(m, "holds 2 safetensors files and 0 indices");
     snprintf(file, sizeof file, "%s/model.safetensors.index.json", m);
-    scratch_write(file, "{\"weight_map\":{\"x\":\"c.safetensors\"}}", 37);
+    scratch_write(file, index, sizeof index - 1);
     check_open_fails(m, "c.safetensors: cannot open");
 
     p.skip = "wq.weight";
