@@ -1,5 +1,5 @@
 #!/bin/sh
-# Regenerates everything under tests/data/ (and the image corpus) that Python wrote.
+# Regenerates everything under tests/data/ (and the image corpus, and the bundled model) that Python wrote.
 # Uses .venv/ at the repository's root, made here if absent; PYTHON=... names another interpreter that
 # already has requirements.txt installed.
 set -eu
@@ -22,3 +22,7 @@ fi
 "$PYTHON" tools/reference/scene.py tests/data/images/scene.png
 "$PYTHON" tools/reference/tiny.py tests/data/tiny tests/data/tokenizer.model
 "$PYTHON" tools/reference/goldens.py tests/data/tiny tests/data/images/scene.png tests/data/golden
+
+# What answers when no model is named.
+mkdir -p models/sphinx-random
+cp -L tests/data/tiny/llama_ens-bf16/* models/sphinx-random/
