@@ -11,15 +11,15 @@
 #include <stdbool.h>
 
 /* X(code, text). The public enum sphinx_status mirrors this list in this order; api.c asserts that it does. */
-#define STATUS_MAP(X)                                                                                         \
-    X(OK, "success")                                                                                          \
-    X(NO_MEMORY, "out of memory")                                                                             \
-    X(IO, "input or output failed")                                                                           \
-    X(NOT_FOUND, "not found")                                                                                 \
-    X(BAD_FORMAT, "malformed file")                                                                           \
-    X(BAD_ARGUMENT, "bad argument")                                                                           \
-    X(UNSUPPORTED, "not supported")                                                                           \
-    X(CANCELLED, "cancelled")                                                                                 \
+#define STATUS_MAP(X)                                                                                        \
+    X(OK, "success")                                                                                         \
+    X(NO_MEMORY, "out of memory")                                                                            \
+    X(IO, "input or output failed")                                                                          \
+    X(NOT_FOUND, "not found")                                                                                \
+    X(BAD_FORMAT, "malformed file")                                                                          \
+    X(BAD_ARGUMENT, "bad argument")                                                                          \
+    X(UNSUPPORTED, "not supported")                                                                          \
+    X(CANCELLED, "cancelled")                                                                                \
     X(NUMERIC, "not a number")
 
 enum status {
