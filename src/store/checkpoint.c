@@ -21,7 +21,7 @@ const char *ckpt_format_text(enum ckpt_format format)
     return texts[format];
 }
 
-/* ---- one path ------------------------------------------------------------------------------------------------ */
+/* ---- one path ------------------------------------------------------------------------------------------ */
 
 static enum status shard_fill(struct checkpoint *c, struct ckpt_shard *s, const struct raw_tensor *tensors,
                               size_t count, const char *path, struct err *e)
@@ -158,7 +158,7 @@ static enum status source_open(struct checkpoint *c, struct ckpt_source *s, cons
     return st == STATUS_OK ? shards_agree(s, e) : st;
 }
 
-/* ---- all paths ----------------------------------------------------------------------------------------------- */
+/* ---- all paths ----------------------------------------------------------------------------------------- */
 
 static enum status layer_make(struct checkpoint *c, struct ckpt_layer *layer, int source, size_t i,
                               struct err *e)
@@ -173,7 +173,8 @@ static enum status layer_make(struct checkpoint *c, struct ckpt_layer *layer, in
     return STATUS_OK;
 }
 
-/* Sets (full) or adds (diff) what `source` has at i to the name `to`, whose old value is `from` (NULL: none). */
+/* Sets (full) or adds (diff) what `source` has at i to the name `to`, whose old value is `from` (NULL:
+ * none). */
 static enum status name_merge(struct checkpoint *c, struct ckpt_name *to, const struct ckpt_name *from,
                               int source, size_t i, struct err *e)
 {
@@ -288,7 +289,7 @@ void ckpt_close(struct checkpoint *c)
     free(c);
 }
 
-/* ---- listing ------------------------------------------------------------------------------------------------- */
+/* ---- listing ------------------------------------------------------------------------------------------- */
 
 int ckpt_paths(const struct checkpoint *c)
 {
@@ -347,7 +348,7 @@ bool ckpt_used(const struct checkpoint *c, size_t i)
     return atomic_load(&c->names[i].used);
 }
 
-/* ---- checking ------------------------------------------------------------------------------------------------ */
+/* ---- checking ------------------------------------------------------------------------------------------ */
 
 static enum status file_check(struct checkpoint *c, const struct zip *z, uint64_t *done, uint64_t total,
                               struct err *e)

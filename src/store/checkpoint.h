@@ -1,5 +1,6 @@
 /*
- * checkpoint.h - the weights of a model, from wherever they are stored, as tensors in the shape a network wants.
+ * checkpoint.h - the weights of a model, from wherever they are stored, as tensors in the shape a network
+ * wants.
  *
  *   path 1 ── files ── shards ─┐                      rule: full shape, how it is split
  *   path 2 ── files ── shards ─┼─ name -> shards ─────────────┬──> struct tensor of one rank
@@ -12,12 +13,13 @@
  *   consolidated.NN.pth                    Meta's original LLaMA     keys "x"
  *   model.safetensors.index.json, or one *.safetensors               keys "x" or "llma.x"
  *
- * Names are always without "llma.". Of several paths a later full one replaces, name by name, and a diff is added.
+ * Names are always without "llma.". Of several paths a later full one replaces, name by name, and a diff is
+ * added.
  *
- * Memory: tensors borrow the mapped files wherever their layout and alignment allow. Only sums with a diff, views
- * that are no rows, misaligned data and f64 are made anew, when first asked for, only the part (or shard) asked for, and
- * kept by the checkpoint until ckpt_forget or ckpt_close. All calls but open, forget and close may be made by
- * several threads at once (a mutex guards what is made).
+ * Memory: tensors borrow the mapped files wherever their layout and alignment allow. Only sums with a diff,
+ * views that are no rows, misaligned data and f64 are made anew, when first asked for, only the part (or
+ * shard) asked for, and kept by the checkpoint until ckpt_forget or ckpt_close. All calls but open, forget
+ * and close may be made by several threads at once (a mutex guards what is made).
  */
 #ifndef SPHINX_STORE_CHECKPOINT_H
 #define SPHINX_STORE_CHECKPOINT_H
@@ -61,9 +63,10 @@ struct ckpt_entry {
     const struct raw_tensor *const *shard; /* [shards]: dtype, the shard's shape */
 };
 
-/* Opens the paths, left to right. Reads directories of archives and headers only. An incomplete set names the
- * missing files; two families in one folder, or a diff as the first path, is an error. report (may be NULL) hears
- * warnings, is borrowed until ckpt_close, and must not call back into c. On failure *c is NULL. */
+/* Opens the paths, left to right. Reads directories of archives and headers only. An incomplete set names
+ * the missing files; two families in one folder, or a diff as the first path, is an error. report (may be
+ * NULL) hears warnings, is borrowed until ckpt_close, and must not call back into c. On failure *c is
+ * NULL. */
 enum status ckpt_open(struct checkpoint **c, const char *const *paths, int n_paths,
                       const struct report *report, struct err *e);
 void ckpt_close(struct checkpoint *c); /* accepts NULL */
@@ -88,12 +91,11 @@ bool ckpt_used(const struct checkpoint *c, size_t i);
  *   out: dtype as stored (f64 becomes f32), n_dims and dims those of the rule, less the split (a single number
  *   comes as [1]). One run of rows: data and stride. Otherwise pieces: axis 0 (matrices by ROWS, EXPERT_ROWS) or
  *   axis 1 (COLUMNS, and vectors by ROWS). All memory belongs to the checkpoint.
- * For EXPERT_ROWS out is [E * F / ranks, D] with the experts in order; tensor_slice_rows gives expert x as rows
- * x * F / ranks and on.
- * Errors name the checkpoint, the tensor and both shapes. NOT_FOUND: no such name. BAD_FORMAT: another shape
- * or different dtypes in the shards. UNSUPPORTED: a size that the shards or ranks do not divide, or integers.
- * Copies of a REPLICATED tensor that differ between shards are warned of and the first is taken: compared are up to
- * 64 KiB of each, spread over large ones.
+ * For EXPERT_ROWS out is [E * F / ranks, D] with the experts in order; tensor_slice_rows gives expert x as
+ * rows x * F / ranks and on. Errors name the checkpoint, the tensor and both shapes. NOT_FOUND: no such name.
+ * BAD_FORMAT: another shape or different dtypes in the shards. UNSUPPORTED: a size that the shards or ranks
+ * do not divide, or integers. Copies of a REPLICATED tensor that differ between shards are warned of and the
+ * first is taken: compared are up to 64 KiB of each, spread over large ones.
  */
 enum status ckpt_tensor(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int rank,
                         int ranks, struct tensor *out, struct err *e);
@@ -102,12 +104,12 @@ enum status ckpt_tensor(struct checkpoint *c, const char *name, const struct ckp
 enum status ckpt_expert(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int expert,
                         int rank, int ranks, struct tensor *out, struct err *e);
 
-/* Frees what was made anew for a name: its tensors are no longer valid. For callers that convert weights one by
- * one. Not while another thread uses the name. */
+/* Frees what was made anew for a name: its tensors are no longer valid. For callers that convert weights
+ * one by one. Not while another thread uses the name. */
 void ckpt_forget(struct checkpoint *c, const char *name);
 
-/* Reads everything and compares each archive member's checksum (safetensors have none). Slow for large files: progress
- * "check" counts bytes. BAD_FORMAT names the first that differs. */
+/* Reads everything and compares each archive member's checksum (safetensors have none). Slow for large
+ * files: progress "check" counts bytes. BAD_FORMAT names the first that differs. */
 enum status ckpt_check(struct checkpoint *c, struct err *e);
 
 #endif

@@ -1,6 +1,6 @@
 /*
- * checkpoint_parts.h - what the three files of checkpoint.h share: checkpoint_probe.c finds the files of a path,
- * checkpoint.c opens them and lists the names, checkpoint_tensor.c makes tensors.
+ * checkpoint_parts.h - what the three files of checkpoint.h share: checkpoint_probe.c finds the files of a
+ * path, checkpoint.c opens them and lists the names, checkpoint_tensor.c makes tensors.
  */
 #ifndef SPHINX_STORE_CHECKPOINT_PARTS_H
 #define SPHINX_STORE_CHECKPOINT_PARTS_H

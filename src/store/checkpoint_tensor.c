@@ -1,16 +1,16 @@
 /*
  * checkpoint_tensor.c - one rank's part of a named tensor, see checkpoint.h.
  *
- * What is split has N units (rows or columns; of one expert, with several). Of A shards each holds a = N / A of them, of
- * R ranks each wants b = N / R. All borders are multiples of g = gcd(a, b), so pieces of g units never straddle
- * one. With A = 2, R = 3, N = 6:
+ * What is split has N units (rows or columns; of one expert, with several). Of A shards each holds a = N / A
+ * of them, of R ranks each wants b = N / R. All borders are multiples of g = gcd(a, b), so pieces of g units
+ * never straddle one. With A = 2, R = 3, N = 6:
  *
  *   shard   |-- 0 --|-- 1 --|      a = 3, g = 1
  *   units   | 0 1 2 | 3 4 5 |
  *   rank    |-0-|-1---|-2-|        b = 2: rank 1 is unit 2 of shard 0 and unit 3, the first of shard 1
  *
- * Pieces that follow each other in one shard are one run and need no table. Experts lie one after the other in each
- * shard, a units each.
+ * Pieces that follow each other in one shard are one run and need no table. Experts lie one after the other
+ * in each shard, a units each.
  */
 #include <assert.h>
 #include <stdlib.h>

@@ -48,8 +48,8 @@
  *   194: s    SETITEM                                into the root
  *   195: .    STOP
  *
- * Protocols 4 and 5 write FRAME, SHORT_BINUNICODE, MEMOIZE and STACK_GLOBAL where this has BINUNICODE, BINPUT and
- * GLOBAL.
+ * Protocols 4 and 5 write FRAME, SHORT_BINUNICODE, MEMOIZE and STACK_GLOBAL where this has BINUNICODE, BINPUT
+ * and GLOBAL.
  */
 #include "store/pickle.h"
 

@@ -1,11 +1,11 @@
 /*
- * pickle.h - reads a pickle as data. Nothing is ever run: a global is looked up in a short list of allowed ones
- * and a call of one of them stays a value, CALL, for the reader of the file to make sense of.
+ * pickle.h - reads a pickle as data. Nothing is ever run: a global is looked up in a short list of allowed
+ * ones and a call of one of them stays a value, CALL, for the reader of the file to make sense of.
  *
- * Understood are the opcodes that Python writes for dictionaries, lists, tuples, numbers, strings and calls in
- * protocols 2 to 5. Everything else is refused by name and offset. Memory is at most a fixed multiple of the
- * pickle's size, and nothing recurses, neither here nor in a caller that follows a fixed path; note that a
- * hostile pickle can make a dictionary that contains itself.
+ * Understood are the opcodes that Python writes for dictionaries, lists, tuples, numbers, strings and calls
+ * in protocols 2 to 5. Everything else is refused by name and offset. Memory is at most a fixed multiple of
+ * the pickle's size, and nothing recurses, neither here nor in a caller that follows a fixed path; note that
+ * a hostile pickle can make a dictionary that contains itself.
  */
 #ifndef SPHINX_STORE_PICKLE_H
 #define SPHINX_STORE_PICKLE_H

@@ -1,7 +1,7 @@
 /*
- * raw_tensor.h - a named tensor as a weight file holds it, whatever the file's format, and the plain description
- * of one that is to be written. The readers (torch_file.h, safetensors.h) make raw tensors; checkpoint.h
- * turns them into the tensors that ops take.
+ * raw_tensor.h - a named tensor as a weight file holds it, whatever the file's format, and the plain
+ * description of one that is to be written. The readers (torch_file.h, safetensors.h) make raw tensors;
+ * checkpoint.h turns them into the tensors that ops take.
  */
 #ifndef SPHINX_STORE_RAW_TENSOR_H
 #define SPHINX_STORE_RAW_TENSOR_H
@@ -14,8 +14,8 @@ struct zip_member;
 
 enum { RAW_DIMS_MAX = 8, SHAPE_TEXT_MAX = 192, BYTES_TEXT_MAX = 120 };
 
-/* Readers guarantee: every element lies inside the file, dims and strides are not negative, and the product of
- * the dims times the element size fits in size_t. The memory belongs to the reader's file. */
+/* Readers guarantee: every element lies inside the file, dims and strides are not negative, and the
+ * product of the dims times the element size fits in size_t. The memory belongs to the reader's file. */
 struct raw_tensor {
     const char *name; /* as the file spells it, less a leading "llma." */
     enum dtype dtype;
@@ -37,7 +37,8 @@ struct tensor_spec {
 };
 
 /* The first element. For a member of a ZIP archive this reads the member's local header, the only page of
- * the file besides the directory that is touched before the data itself: BAD_FORMAT when that header is broken. */
+ * the file besides the directory that is touched before the data itself: BAD_FORMAT when that header is
+ * broken. */
 enum status raw_tensor_data(const struct raw_tensor *t, const void **data, struct err *e);
 
 /* Elements of a shape, false when the product overflows or a dim is negative. */
@@ -55,8 +56,8 @@ void raw_tensor_copy(const struct raw_tensor *t, const void *data, void *dst);
 /* "[2, 3]" for messages, into text [SHAPE_TEXT_MAX]; returns text. */
 const char *shape_text(char *text, const int64_t *dim, int n_dims);
 
-/* The same for bytes of a file that should be a name: at most BYTES_TEXT_MAX, what is not printable ASCII as '?'. text is
- * [SHAPE_TEXT_MAX]. */
+/* The same for bytes of a file that should be a name: at most BYTES_TEXT_MAX, what is not printable ASCII
+ * as '?'. text is [SHAPE_TEXT_MAX]. */
 const char *bytes_text(char *text, const void *bytes, size_t size);
 
 /* A name without its leading "llma.". */

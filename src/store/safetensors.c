@@ -29,7 +29,7 @@ static int by_data(const void *a, const void *b)
     return (x->offset > y->offset) - (x->offset < y->offset);
 }
 
-/* ---- reading ------------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 static enum status bad_tensor(const struct safetensors_file *f, const char *name, const char *what,
                               struct err *e)
@@ -228,7 +228,7 @@ void safetensors_close(struct safetensors_file *f)
     memset(f, 0, sizeof *f);
 }
 
-/* ---- the index of a set -------------------------------------------------------------------------------------- */
+/* ---- the index of a set -------------------------------------------------------------------------------- */
 
 static enum status index_add(struct safetensors_index *x, const char *path, const char *name,
                              const json_t *value, struct err *e)
@@ -299,7 +299,7 @@ void safetensors_index_close(struct safetensors_index *x)
     memset(x, 0, sizeof *x);
 }
 
-/* ---- writing ------------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 static json_t *metadata_make(const char *const *metadata, size_t n)
 {
@@ -314,7 +314,8 @@ static json_t *metadata_make(const char *const *metadata, size_t n)
     return object;
 }
 
-/* Adds a tensor's entry; *offset moves past its data. False: a bad shape or name, or one that is there already. */
+/* Adds a tensor's entry; *offset moves past its data. False: a bad shape or name, or one that is there
+ * already. */
 static bool entry_add(json_t *header, const struct tensor_spec *t, uint64_t *offset)
 {
     json_t *shape = json_array();

@@ -29,8 +29,8 @@ enum status safetensors_open_memory(struct safetensors_file *f, const void *data
                                     const char *path, struct err *e);
 void safetensors_close(struct safetensors_file *f); /* accepts a zeroed file */
 
-/* A set of several files: model.safetensors.index.json maps each tensor's name to the file that holds it. File
- * names with a folder in them are refused. */
+/* A set of several files: model.safetensors.index.json maps each tensor's name to the file that holds it.
+ * File names with a folder in them are refused. */
 struct safetensors_index {
     char **files; /* [n_files] base names, each once */
     size_t n_files;
@@ -48,8 +48,9 @@ struct safetensors_writer {
     uint64_t left; /* bytes still to put */
 };
 
-/* Declares all tensors; their bytes follow in the same order through put, in steps of any size. metadata holds
- * n_metadata pairs key, value (2 * n_metadata strings) and may be NULL. Names must be unique: BAD_ARGUMENT. */
+/* Declares all tensors; their bytes follow in the same order through put, in steps of any size. metadata
+ * holds n_metadata pairs key, value (2 * n_metadata strings) and may be NULL. Names must be unique:
+ * BAD_ARGUMENT. */
 enum status safetensors_writer_open(struct safetensors_writer *w, const char *path,
                                     const struct tensor_spec *tensors, size_t n_tensors,
                                     const char *const *metadata, size_t n_metadata, struct err *e);

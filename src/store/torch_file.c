@@ -63,7 +63,8 @@ static enum status older_format(const char *path, const unsigned char *data, siz
     return STATUS_OK;
 }
 
-/* The member <top>/data.pkl tells the name of the top folder, which depends on the name that the file once had. */
+/* The member <top>/data.pkl tells the name of the top folder, which depends on the name that the file once
+ * had. */
 static enum status top_find(struct reading *r, const struct zip_member **pickle)
 {
     const struct zip *z = &r->f->zip;

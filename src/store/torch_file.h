@@ -1,12 +1,12 @@
 /*
- * torch_file.h - reads the tensors of a .pth file as torch.save writes it: a ZIP archive (zip.h) with the structure
- * in <top>/data.pkl (pickle.h) and one member <top>/data/<key> per storage.
+ * torch_file.h - reads the tensors of a .pth file as torch.save writes it: a ZIP archive (zip.h) with the
+ * structure in <top>/data.pkl (pickle.h) and one member <top>/data/<key> per storage.
  *
  *   {"model": {name: tensor}} or {name: tensor}; values that are no tensors are skipped.
  *
- * Stored members are used where they lie in the mapping; deflated ones are unpacked at opening. Tensors of one
- * storage share its memory. torch's older files (a bare pickle, a tar archive) are recognised and refused with
- * the line that re-saves them.
+ * Stored members are used where they lie in the mapping; deflated ones are unpacked at opening. Tensors of
+ * one storage share its memory. torch's older files (a bare pickle, a tar archive) are recognised and refused
+ * with the line that re-saves them.
  */
 #ifndef SPHINX_STORE_TORCH_FILE_H
 #define SPHINX_STORE_TORCH_FILE_H

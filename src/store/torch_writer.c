@@ -50,7 +50,7 @@ static uint32_t narrow(uint64_t value)
     return value < narrow_max ? (uint32_t)value : narrow_max;
 }
 
-/* ---- the pickle ---------------------------------------------------------------------------------------------- */
+/* ---- the pickle ---------------------------------------------------------------------------------------- */
 
 static void pickle_string(FILE *f, const char *text, size_t n)
 {
@@ -144,7 +144,7 @@ static enum status pickle_make(const struct tensor_spec *tensors, size_t n, char
     return STATUS_OK;
 }
 
-/* ---- the archive --------------------------------------------------------------------------------------------- */
+/* ---- the archive --------------------------------------------------------------------------------------- */
 
 static enum status put_record(struct torch_writer *w, const struct record *r, struct err *e)
 {
@@ -286,7 +286,7 @@ static enum status directory_write(struct torch_writer *w, struct err *e)
     return put_record(w, &r, e);
 }
 
-/* ---- the writer ---------------------------------------------------------------------------------------------- */
+/* ---- the writer ---------------------------------------------------------------------------------------- */
 
 static int by_text(const void *a, const void *b)
 {

@@ -73,8 +73,8 @@ static enum status end_find(const struct zip *z, size_t *end, struct err *e)
         z->path, z->size);
 }
 
-/* A field of the old end record is either all ones or must agree with the ZIP64 one: two readers must not see two
- * different archives. */
+/* A field of the old end record is either all ones or must agree with the ZIP64 one: two readers must not
+ * see two different archives. */
 static bool agrees(uint64_t narrow, uint64_t limit, uint64_t wide)
 {
     return narrow == limit || narrow == wide;

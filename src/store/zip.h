@@ -3,8 +3,8 @@
  *
  *   [local header][padding][data][descriptor] ... [central directory][zip64 end][zip64 locator][end]
  *
- * Reading starts at the end: sizes and offsets come from the central directory alone (torch leaves them zero in
- * the local headers); only the place where a member's data begins needs its local header, and that is read
+ * Reading starts at the end: sizes and offsets come from the central directory alone (torch leaves them zero
+ * in the local headers); only the place where a member's data begins needs its local header, and that is read
  * when somebody asks for the data. So opening 33 GB touches a few pages.
  *
  * Checked at opening: every extent lies inside the archive, none overlaps another or the directory, no name

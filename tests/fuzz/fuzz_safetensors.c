@@ -1,6 +1,6 @@
 /*
- * fuzz_safetensors.c - any bytes as a .safetensors file: every refusal gives its reason, and of what is accepted every element can
- * be read.
+ * fuzz_safetensors.c - any bytes as a .safetensors file: every refusal gives its reason, and of what is
+ * accepted every element can be read.
  */
 #include <assert.h>
 #include <stdint.h>

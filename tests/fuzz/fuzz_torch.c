@@ -1,6 +1,6 @@
 /*
- * fuzz_torch.c - any bytes as a .pth file: ZIP directory, unpickler and tensors. Every refusal gives its reason, and of what is
- * accepted every element can be read.
+ * fuzz_torch.c - any bytes as a .pth file: ZIP directory, unpickler and tensors. Every refusal gives its
+ * reason, and of what is accepted every element can be read.
  */
 #include <assert.h>
 #include <stdint.h>

@@ -1,6 +1,6 @@
 /*
- * test_checkpoint.c - shards joined and split over any number of ranks give the full tensor back, differences are added, and
- * every incomplete or contradictory set is named.
+ * test_checkpoint.c - shards joined and split over any number of ranks give the full tensor back, differences
+ * are added, and every incomplete or contradictory set is named.
  */
 #include "store/checkpoint.h"
 
@@ -182,7 +182,7 @@ static void check_part(struct checkpoint *c, size_t k, int rank, int ranks, floa
     }
 }
 
-/* ---- joining and splitting ------------------------------------------------------------------------------------ */
+/* ---- joining and splitting ----------------------------------------------------------------------------- */
 
 static void any_shards_serve_any_ranks(void **state)
 {
@@ -291,7 +291,7 @@ static void experts_come_one_by_one(void **state)
     scratch_close(&s);
 }
 
-/* ---- several paths -------------------------------------------------------------------------------------------- */
+/* ---- several paths ------------------------------------------------------------------------------------- */
 
 static void differences_are_added_in_order(void **state)
 {
@@ -363,7 +363,7 @@ static void sums_are_rounded_once(void **state)
     scratch_close(&s);
 }
 
-/* ---- layouts that must be copied ------------------------------------------------------------------------------ */
+/* ---- layouts that must be copied ----------------------------------------------------------------------- */
 
 static void awkward_layouts_are_copied(void **state)
 {
@@ -406,7 +406,7 @@ static void awkward_layouts_are_copied(void **state)
     }
 }
 
-/* ---- errors --------------------------------------------------------------------------------------------------- */
+/* ---- errors -------------------------------------------------------------------------------------------- */
 
 static void check_open_fails(const char *path, const char *sentence)
 {
@@ -640,7 +640,7 @@ static void damage_is_found_by_the_check(void **state)
     scratch_close(&s);
 }
 
-/* ---- checkpoints by torch: tools/reference/tiny.py ------------------------------------------------------------- */
+/* ---- checkpoints by torch: tools/reference/tiny.py ----------------------------------------------------- */
 
 static bool ends_with(const char *text, const char *suffix)
 {

@@ -1,5 +1,6 @@
 /*
- * test_torch_file.c - what torch saved reads back as the numbers it holds, and each hostile file gets its sentence.
+ * test_torch_file.c - what torch saved reads back as the numbers it holds, and each hostile file gets its
+ * sentence.
  */
 #include "store/torch_file.h"
 
@@ -7,7 +8,7 @@
 
 #include "store/zip_build.h"
 
-/* ---- files by torch: tools/reference/store.py ----------------------------------------------------------------- */
+/* ---- files by torch: tools/reference/store.py ---------------------------------------------------------- */
 
 /* The element at the indices, as float32. */
 static float element(const struct raw_tensor *t, const void *data, const int64_t *index)
@@ -158,7 +159,7 @@ static void views_are_rows_or_not(void **state)
     torch_file_close(&f);
 }
 
-/* ---- hostile pickles ------------------------------------------------------------------------------------------ */
+/* ---- hostile pickles ----------------------------------------------------------------------------------- */
 
 #define PROTO2     "\x80\x02"
 #define STRING1(s) "X\1\0\0\0" s
@@ -333,7 +334,8 @@ static void sound_pickle_is_read(void **state)
     free(z.data);
 }
 
-/* A million tuples inside each other, and thirty lists that each hold the one before twice (2^30 if written out). */
+/* A million tuples inside each other, and thirty lists that each hold the one before twice (2^30 if
+ * written out). */
 static void deep_and_wide_values_are_skipped(void **state)
 {
     enum { DEPTH = 1000000, LISTS = 30 };
@@ -361,7 +363,7 @@ static void deep_and_wide_values_are_skipped(void **state)
     free(pickle.data);
 }
 
-/* ---- what is no torch file at all ----------------------------------------------------------------------------- */
+/* ---- what is no torch file at all ---------------------------------------------------------------------- */
 
 static void other_files_are_named(void **state)
 {
@@ -420,7 +422,7 @@ static void truncated_files_are_refused(void **state)
     file_map_close(&map);
 }
 
-/* ---- archives that are no checkpoint -------------------------------------------------------------------------- */
+/* ---- archives that are no checkpoint ------------------------------------------------------------------- */
 
 static void odd_archives_are_refused(void **state)
 {

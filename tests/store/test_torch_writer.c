@@ -1,5 +1,6 @@
 /*
- * test_torch_writer.c - what is written reads back, lies where torch would put it, and appears only when complete.
+ * test_torch_writer.c - what is written reads back, lies where torch would put it, and appears only when
+ * complete.
  */
 #include "store/torch_writer.h"
 

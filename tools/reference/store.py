@@ -1,9 +1,9 @@
-"""Writes the small files of tests/data/store: what torch saves, in every form that the reader must take or refuse.
+"""Writes the files of tests/data/store: what torch saves, in every form that must be read or refused.
 
     python tools/reference/store.py
 
 Every readable .pth holds the same tensors (see TENSORS), of values i * 0.5 - 3 in the order of their storage:
-    p2.pth .. p5.pth   torch.save with pickle protocols 2 to 5; 2 and 4 as {"model": {"llma.x": ...}}, 3 and 5 flat
+    p2.pth .. p5.pth   pickle protocols 2 to 5; 2 and 4 as {"model": {"llma.x": ...}}, 3 and 5 flat
     deflated.pth       p2 with its members deflated
     zip64.pth          p2 with ZIP64 fields in every local header, data at odd addresses
     renamed.pth        p2 under another top folder
@@ -70,7 +70,8 @@ def rezip(source, target, compression, rename=None, zip64=False):
 def main():
     OUT.mkdir(parents=True, exist_ok=True)
     flat = tensors()
-    nested = {"model": collections.OrderedDict(("llma." + k, v) for k, v in flat.items()), "epoch": 3, "args": {"lr": 0.1}}
+    model = collections.OrderedDict(("llma." + k, v) for k, v in flat.items())
+    nested = {"model": model, "epoch": 3, "args": {"lr": 0.1}}
     for protocol in (2, 3, 4, 5):
         torch.save(nested if protocol % 2 == 0 else flat, OUT / f"p{protocol}.pth", pickle_protocol=protocol)
     rezip(OUT / "p2.pth", OUT / "deflated.pth", zipfile.ZIP_DEFLATED)
