@@ -37,10 +37,10 @@ def load(folder: Path, base: Path | None = None) -> Sphinx:
     (file,) = folder.glob("consolidated.00-of-01.model*.pth")
     weights = torch.load(file, weights_only=True)["model"]
     weights = {k.removeprefix("llma."): v.float() for k, v in weights.items()}
-    if base is not None:  # these are differences: added where the base has the tensor
+    if base is not None:  # differences: added in float32 where the base has the tensor, rounded to its dtype
         for name, value in torch.load(base / "consolidated.00.pth", weights_only=True).items():
             if name in weights:
-                weights[name] = value.float() + weights[name]
+                weights[name] = (value.float() + weights[name]).to(value.dtype).float()
     return Sphinx(llama_type, config, weights, tokenizer)
 
 

@@ -155,7 +155,7 @@ class Writer:
         (path / "model.safetensors.index.json").write_text(json.dumps(index, indent=1) + "\n")
 
     def meta_and_diff(self, config: dict, tuned: Weights) -> None:
-        base = {k: v.bfloat16() for k, v in draw_all(language_shapes(config, VOCAB), salt="meta").items()}
+        base = {k: v.bfloat16() for k, v in draw_all(language_shapes(config, VOCAB), salt="base").items()}
         path = self.folder("llama-meta")
         half = config["dim"] // config["n_heads"] // 2
         rope = {"rope.freqs": torch.linspace(1, 0.01, half)}  # Meta ships this table; nobody reads it
