@@ -217,12 +217,36 @@ static void unpacked_size_is_exact(void **state)
     }
 }
 
+/* Far more than a member admits to: nothing may be written beyond what it said. */
+static void unpacked_bombs_stop_early(void **state)
+{
+    static const char zeros[100000];
+    struct zip_build b = { 0 };
+    struct zip z;
+    struct err e = { 0 };
+    unsigned char out[16];
+
+    (void)state;
+    zip_build_add(&b, "bomb", zeros, sizeof zeros, true);
+    zip_build_end(&b, false);
+    zip_build_patch(&b, b.directory + 24, 4, 8);
+    assert_int_equal(zip_open(&z, b.data, b.size, "x.zip", &e), STATUS_OK);
+    memset(out, 0x77, sizeof out);
+    assert_int_equal(zip_member_unpack(&z, zip_find(&z, "bomb"), out, &e), STATUS_BAD_FORMAT);
+    assert_non_null(strstr(e.text, "does not unpack to the 8 bytes it promises"));
+    for (size_t i = 8; i < sizeof out; i++) assert_int_equal(out[i], 0x77);
+    assert_int_equal(zip_member_check(&z, zip_find(&z, "bomb"), &e), STATUS_BAD_FORMAT);
+    zip_close(&z);
+    free(b.data);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(members_are_found_and_unpacked), cmocka_unit_test(empty_archive_has_no_members),
         cmocka_unit_test(broken_archives_are_refused),    cmocka_unit_test(names_are_unique),
         cmocka_unit_test(broken_members_are_refused),     cmocka_unit_test(unpacked_size_is_exact),
+        cmocka_unit_test(unpacked_bombs_stop_early),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
