@@ -229,7 +229,7 @@ static void run_chat_command(struct chat *c, char *line)
             k->run(c, argument);
         return;
     }
-    if (n.word != NULL)
+    if (n.word[0] != '\0')
         failed(c, fail("there is no command %s; did you mean %s?", line, n.word));
     else
         failed(c, fail("there is no command %s; /help lists them", line));

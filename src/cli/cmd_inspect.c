@@ -15,6 +15,8 @@
 #include "cli/output.h"
 #include "cli/setup.h"
 
+enum { TROUBLE_SHOWN = 20 }; /* of each kind, unless all tensors are asked for */
+
 /* ---- as text ------------------------------------------------------------------------------------------------ */
 
 static const char *text_of(const json_t *object, const char *key)
@@ -107,17 +109,21 @@ static void print_tensors(const json_t *tensors)
     }
 }
 
-/* Each tensor of a list, after what is the matter with it. */
-static void print_trouble(const json_t *report, const char *key)
+/* Tensors of a list, after what is the matter with them: all, or the first few. */
+static void print_trouble(const json_t *report, const char *key, bool all)
 {
-    const json_t *tensor;
+    const json_t *list = json_object_get(report, key), *tensor;
     char shape[SHAPE_TEXT_MAX];
-    size_t i;
+    size_t i, n = json_array_size(list);
 
-    json_array_foreach(json_object_get(report, key), i, tensor)
+    json_array_foreach(list, i, tensor)
     {
         const char *problem = text_of(tensor, "problem");
 
+        if (i == TROUBLE_SHOWN && !all) {
+            output_printf("%s: %zu more (--tensors shows all)\n", key, n - i);
+            break;
+        }
         if (problem != NULL)
             output_printf("%s: %s\n", key, problem);
         else
@@ -125,7 +131,7 @@ static void print_trouble(const json_t *report, const char *key)
     }
 }
 
-static void print_report(const json_t *report)
+static void print_report(const json_t *report, bool all)
 {
     const json_t *path;
     size_t i;
@@ -140,9 +146,9 @@ static void print_report(const json_t *report)
     print_components(json_object_get(report, "components"));
     print_tensors(json_object_get(report, "tensors"));
     output_printf("\n");
-    print_trouble(report, "missing");
-    print_trouble(report, "misshapen");
-    print_trouble(report, "extra");
+    print_trouble(report, "missing", all);
+    print_trouble(report, "misshapen", all);
+    print_trouble(report, "extra", all);
     output_printf("complete: %s\n", json_is_true(json_object_get(report, "complete")) ? "yes" : "no");
 }
 
@@ -151,7 +157,7 @@ static int print(const struct settings *s, const json_t *report)
     char *text;
 
     if (!s->json) {
-        print_report(report);
+        print_report(report, s->tensors);
         return CODE_OK;
     }
     text = json_dumps(report, JSON_INDENT(2) | JSON_REAL_PRECISION(7));

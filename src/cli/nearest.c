@@ -3,8 +3,6 @@
 
 #include <string.h>
 
-enum { WORD_MAX = 40 };
-
 static size_t min(size_t a, size_t b)
 {
     return a < b ? a : b;
@@ -16,7 +14,7 @@ static size_t min(size_t a, size_t b)
  */
 static size_t edit_distance(const char *a, size_t na, const char *b, size_t nb)
 {
-    size_t rows[3][WORD_MAX + 1];
+    size_t rows[3][NEAREST_WORD_MAX + 1];
 
     for (size_t i = 0; i <= na; i++) {
         size_t *now = rows[i % 3], *before = rows[(i + 2) % 3], *earlier = rows[(i + 1) % 3];
@@ -39,11 +37,11 @@ void nearest_offer(struct nearest *n, const char *word)
 {
     size_t n_wanted = strlen(n->wanted), n_word = strlen(word), distance, allowed = 1 + n_wanted / 4;
 
-    if (n_wanted > WORD_MAX || n_word > WORD_MAX) return;
+    if (n_wanted > NEAREST_WORD_MAX || n_word > NEAREST_WORD_MAX) return;
     distance = edit_distance(n->wanted, n_wanted, word, n_word);
     /* A word of which hardly a letter is left was not meant. */
     if (distance > allowed || distance + 1 >= n_word) return;
-    if (n->word != NULL && distance >= n->distance) return;
-    n->word = word;
+    if (n->word[0] != '\0' && distance >= n->distance) return;
+    memcpy(n->word, word, n_word + 1);
     n->distance = distance;
 }

@@ -6,10 +6,12 @@
 
 #include <stddef.h>
 
+enum { NEAREST_WORD_MAX = 40 }; /* longer words are near to none */
+
 /* Collects the best of the words offered. Zero-initialise but for `wanted`. */
 struct nearest {
-    const char *wanted;
-    const char *word; /* the best so far, NULL if none is near enough; borrowed */
+    const char *wanted;              /* borrowed */
+    char word[NEAREST_WORD_MAX + 1]; /* the best so far, "" if none is near enough */
     size_t distance;
 };
 

@@ -48,7 +48,7 @@ int command_unknown(const char *name)
     struct nearest n = { .wanted = name };
 
     for (enum command c = 0; c < COMMAND_COUNT; c++) nearest_offer(&n, command_rows[c].name);
-    if (n.word != NULL)
+    if (n.word[0] != '\0')
         message("unknown command '%s'; did you mean '%s'? (see: sphinx help)", name, n.word);
     else
         message("unknown command '%s' (see: sphinx help)", name);
@@ -86,17 +86,18 @@ int usage_error(enum command command, const char *fmt, ...)
 static int unknown_option(enum command command, const char *name)
 {
     struct nearest n = { .wanted = name };
-    char words[64][WORD_SIZE]; /* nearest keeps pointers */
-    size_t n_words = 0;
+    char word[WORD_SIZE];
 
     for (size_t i = 0; i < option_count; i++) {
         const struct option *o = &option_rows[i];
-        const char *w = o->names;
+        const char *lists[2] = { o->names, o->aliases };
 
-        while (option_is_of(o, command) && n_words < 64 && word_next(&w, words[n_words]))
-            nearest_offer(&n, words[n_words++]);
+        for (int k = 0; k < 2 && option_is_of(o, command); k++) {
+            while (word_next(&lists[k], word)) nearest_offer(&n, word);
+        }
     }
-    if (n.word != NULL) return usage_error(command, "unknown option '%s'; did you mean '%s'?", name, n.word);
+    if (n.word[0] != '\0')
+        return usage_error(command, "unknown option '%s'; did you mean '%s'?", name, n.word);
     return usage_error(command, "unknown option '%s'", name);
 }
 
