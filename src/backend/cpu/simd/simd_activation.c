@@ -6,14 +6,14 @@ INLINE vf times_sigmoid(vf x, float rate)
     return x / (1 + vexp(x * -rate));
 }
 
-/* x times the share of a normal distribution below x. For x < 0 that is erfc(|x| / sqrt 2) / 2, exact in the far tail
- * too; for x > 0 its complement, which cancels nothing. */
+/* x times the share of a normal distribution below x: for x < 0 the tail itself, which stays exact far out; for x > 0 its
+ * complement, which cancels nothing. */
 INLINE vf gelu_erf(vf x)
 {
-    vf half = 0.5f * x * erfc_positive(vabs(x) * 0x1.6a09e6p-1f);
+    vf tail = normal_tail(vabs(x));
     vu positive = (vu)(x > 0);
 
-    return (vf)((positive & (vu)(x - half)) | (~positive & (vu)half));
+    return x * (vf)((positive & (vu)(1 - tail)) | (~positive & (vu)tail));
 }
 
 INLINE vf activation(vf x, enum activation a)

@@ -6,10 +6,10 @@
  *     largest, sum, out      rescaled when a row meets a larger score
  *     out [QUERIES, d] += exp(scores) v     tiles
  *
- *   few queries (decoding): a task is one key/value head and one row, with all query heads that share it; each key
- *     and value is unpacked once, and read straight from the cache.
+ *   few queries (decoding): a task is one row and a share of its heads, and each key and value is read once, straight
+ *     from its dtype and in the order of memory.
  *
- * Tasks depend on the shapes alone, so any number of threads gives the same sums.
+ * No sum is ever shared between tasks, so any number of threads gives the same bits.
  */
 #include "backend/cpu/simd/simd.h"
 #include "backend/cpu/simd/tile.h"
@@ -19,10 +19,10 @@
 
 enum {
     QUERIES = 264, /* a multiple of every level's ROWS that covers the 257 rows of a view */
-    KEYS = 128,    /* of COLUMNS */
+    KEYS = 160,    /* of COLUMNS; 257 rows make two tiles */
     FEW = 3,       /* this many rows of a sequence are decoded one by one */
-    FEW_KEYS = 32, /* a multiple of every WIDTH */
-    FEW_HEADS = 64,
+    FEW_KEYS = 16, /* a multiple of every WIDTH */
+    FEW_HEADS = 1024,
 };
 
 struct job {
@@ -153,7 +153,8 @@ static void tile_keys(struct tile_space *z, const struct job *j, struct block b,
 static void many_queries(const struct job *j, struct block b, int head, struct tile_space *z)
 {
     const struct attention_shape *s = j->s;
-    int64_t d = s->head_dim, d_padded = round_up(d, COLUMNS), rows = b.t1 - b.t0, first = INT64_MAX, last = 0;
+    int64_t d = s->head_dim, d_padded = round_up(d, COLUMNS), rows = b.t1 - b.t0;
+    int64_t first = INT64_MAX, last = 0, tiles_count, tile;
     int kv = head / (s->heads / s->kv_heads);
 
     pack_queries(z, j, b, head);
@@ -166,12 +167,14 @@ static void many_queries(const struct job *j, struct block b, int head, struct t
         last =
             s->first[b.t0 + r] + s->count[b.t0 + r] > last ? s->first[b.t0 + r] + s->count[b.t0 + r] : last;
     }
-    for (int64_t p = first; p < last; p += KEYS) {
-        int64_t from = 0;
+    tiles_count = (last - first + KEYS - 1) / KEYS;
+    tile = round_up((last - first + tiles_count - 1) / tiles_count, COLUMNS); /* all nearly as long */
+    for (int64_t p = first; p < last; p += tile) {
+        int64_t from = 0, n = min_i64(tile, last - p);
 
         while (from < rows - 1 && s->first[b.t0 + from] + s->count[b.t0 + from] <= p) from++;
-        pack_keys(z, j, p, min_i64(KEYS, last - p), kv);
-        tile_keys(z, j, b, p, min_i64(KEYS, last - p), from / ROWS * ROWS);
+        pack_keys(z, j, p, n, kv);
+        tile_keys(z, j, b, p, n, from / ROWS * ROWS);
     }
     for (int64_t r = 0; r < rows; r++)
         for (int64_t i = 0; i < d; i++)
@@ -180,99 +183,120 @@ static void many_queries(const struct job *j, struct block b, int head, struct t
 
 /* ---- few queries --------------------------------------------------------------------------------------------- */
 
-/* One query head; q and out are padded to WIDTH with zeros. */
+/* One query head; columns beyond d are zero up to a multiple of WIDTH. */
 struct query_state {
     float q[HEAD_DIM_MAX], out[HEAD_DIM_MAX];
+    float scores[FEW_KEYS];
     float largest, sum;
 };
+_Static_assert(FEW_HEADS * sizeof(struct query_state) <= KERNEL_SCRATCH_BYTES,
+               "decoding fits a thread's scratch");
 
-struct row_space {
-    float k[FEW_KEYS][HEAD_DIM_MAX], v[FEW_KEYS][HEAD_DIM_MAX];
-    float scores[FEW_KEYS];
-    struct query_state heads[FEW_HEADS];
-};
-_Static_assert(sizeof(struct row_space) <= KERNEL_SCRATCH_BYTES, "decoding fits a thread's scratch");
-
-/* n rows from p0 on, unpacked and padded; the rows after them are fetched meanwhile. */
-static void unpack_rows(float to[][HEAD_DIM_MAX], const struct tensor *t, int64_t p0, int64_t n, int kv,
-                        int64_t d)
+/* The vector at column c of a row of d columns, zeros after the end. */
+INLINE vf head_vector(enum dtype t, const char *row, int64_t c, int64_t d)
 {
-    size_t bytes = dtype_bytes(t->dtype, (size_t)d), stride = dtype_bytes(t->dtype, (size_t)t->stride);
+    const char *p = row + c * (t == DTYPE_F32 ? 4 : 2);
+    float rest[WIDTH] = { 0 };
 
-    for (int64_t i = 0; i < n; i++) {
-        const float *row = head_row(t, p0 + i, kv, d, to[i]);
-        const char *ahead =
-            (const char *)t->data + dtype_bytes(t->dtype, (size_t)((p0 + i) * t->stride + kv * d));
-
-        if (row != to[i]) memcpy(to[i], row, (size_t)d * sizeof *row);
-        if (p0 + i + FEW_KEYS < tensor_rows(t))
-            for (size_t at = 0; at < bytes; at += 64) __builtin_prefetch(ahead + FEW_KEYS * stride + at);
-    }
+    if (c + WIDTH <= d) return load_as(t, p);
+    dtype_info(t)->to_f32(rest, p, (size_t)(d - c));
+    return load(rest);
 }
 
-/* One tile of n unpacked keys and values for one query head. */
-static void row_keys(struct row_space *z, struct query_state *h, int64_t n, int64_t d_padded)
+/* Where head h reads row p of k or v. */
+INLINE const char *head_at(enum dtype t, const struct tensor *x, int64_t p, int64_t kv, int64_t d)
 {
-    float before = h->largest, factor;
+    return (const char *)x->data + (p * x->stride + kv * d) * (t == DTYPE_F32 ? 4 : 2);
+}
+
+INLINE void few_scores(enum dtype t, const struct job *j, int64_t p, int64_t n, int64_t head, int64_t heads,
+                       struct query_state *z)
+{
+    int64_t d = j->s->head_dim, group = j->s->heads / j->s->kv_heads;
 
     for (int64_t i = 0; i < n; i++) {
-        vf s0 = { 0 }, s1 = { 0 };
-        int64_t c = 0;
+        for (int64_t h = 0; h < heads; h++) {
+            const char *key = head_at(t, j->k, p + i, (head + h) / group, d);
+            vf s0 = { 0 }, s1 = { 0 };
 
-        for (; c + 2 * WIDTH <= d_padded; c += 2 * WIDTH) {
-            s0 += load(h->q + c) * load(z->k[i] + c);
-            s1 += load(h->q + c + WIDTH) * load(z->k[i] + c + WIDTH);
+            for (int64_t c = 0; c < d; c += 2 * WIDTH) {
+                s0 += load(z[h].q + c) * head_vector(t, key, c, d);
+                if (c + WIDTH < d) s1 += load(z[h].q + c + WIDTH) * head_vector(t, key, c + WIDTH, d);
+            }
+            z[h].scores[i] = sum_lanes(s0 + s1);
         }
-        if (c < d_padded) s0 += load(h->q + c) * load(z->k[i] + c);
-        z->scores[i] = sum_lanes(s0 + s1);
-        h->largest = z->scores[i] > h->largest ? z->scores[i] : h->largest;
-    }
-    for (int64_t i = n; i < FEW_KEYS; i++) z->scores[i] = -INFINITY;
-    for (int i = 0; i < FEW_KEYS; i += WIDTH) store(z->scores + i, vexp(load(z->scores + i) - h->largest));
-    factor = vexp(splat(before - h->largest))[0];
-    h->sum *= factor;
-    for (int64_t i = 0; i < n; i++) h->sum += z->scores[i];
-    for (int64_t c = 0; c < d_padded; c += WIDTH) {
-        vf out = load(h->out + c) * factor;
-
-        for (int64_t i = 0; i < n; i++) out += z->scores[i] * load(z->v[i] + c);
-        store(h->out + c, out);
     }
 }
 
-/* Row t, `heads` query heads from `head` on, which all share key/value head kv. */
-static void few_heads(const struct job *j, int64_t t, int kv, int head, int heads, struct row_space *z)
+/* Scores to exponentials; what was summed before shrinks when a larger score comes. */
+static void few_softmax(struct query_state *z, int64_t n, int64_t d)
+{
+    float before = z->largest, factor;
+
+    for (int64_t i = 0; i < n; i++) z->largest = z->scores[i] > z->largest ? z->scores[i] : z->largest;
+    for (int64_t i = n; i < FEW_KEYS; i++) z->scores[i] = -INFINITY;
+    for (int i = 0; i < FEW_KEYS; i += WIDTH) store(z->scores + i, vexp(load(z->scores + i) - z->largest));
+    factor = vexp(splat(before - z->largest))[0];
+    z->sum *= factor;
+    for (int64_t i = 0; i < n; i++) z->sum += z->scores[i];
+    for (int64_t c = 0; c < d; c += WIDTH) store(z->out + c, load(z->out + c) * factor);
+}
+
+INLINE void few_values(enum dtype t, const struct job *j, int64_t p, int64_t n, int64_t head, int64_t heads,
+                       struct query_state *z)
+{
+    int64_t d = j->s->head_dim, group = j->s->heads / j->s->kv_heads;
+
+    for (int64_t i = 0; i < n; i += 4) {
+        for (int64_t h = 0; h < heads; h++) {
+            const char *value[4];
+            float share[4];
+
+            for (int r = 0; r < 4; r++) {
+                value[r] = head_at(t, j->v, p + min_i64(i + r, n - 1), (head + h) / group, d);
+                share[r] = i + r < n ? z[h].scores[i + r] : 0;
+            }
+            for (int64_t c = 0; c < d; c += WIDTH) {
+                vf out = load(z[h].out + c);
+
+                UNROLL
+                for (int r = 0; r < 4; r++) out += share[r] * head_vector(t, value[r], c, d);
+                store(z[h].out + c, out);
+            }
+        }
+    }
+}
+
+INLINE void few_tile(enum dtype t, const struct job *j, int64_t p, int64_t n, int64_t head, int64_t heads,
+                     struct query_state *z)
+{
+    few_scores(t, j, p, n, head, heads, z);
+    for (int64_t h = 0; h < heads; h++) few_softmax(&z[h], n, j->s->head_dim);
+    few_values(t, j, p, n, head, heads, z);
+}
+
+/* Row t, query heads head .. head+heads-1. The cache is walked row by row over all of them, as it lies in memory. */
+static void few_queries(const struct job *j, int64_t t, int64_t head, int64_t heads, struct query_state *z)
 {
     const struct attention_shape *s = j->s;
-    int64_t d = s->head_dim, d_padded = round_up(d, WIDTH), end = s->first[t] + s->count[t];
+    int64_t d = s->head_dim, end = s->first[t] + s->count[t];
 
-    for (int64_t i = 0; i < FEW_KEYS; i++)
-        for (int64_t c = d; c < d_padded; c++) z->k[i][c] = z->v[i][c] = 0;
-    for (int h = 0; h < heads; h++) {
+    for (int64_t h = 0; h < heads; h++) {
         const float *q = data_row(j->q, t) + (head + h) * d;
 
-        memset(&z->heads[h], 0, sizeof z->heads[h]);
-        for (int64_t c = 0; c < d; c++) z->heads[h].q[c] = q[c] * s->scale;
-        z->heads[h].largest = -INFINITY;
+        memset(&z[h], 0, sizeof z[h]);
+        for (int64_t c = 0; c < d; c++) z[h].q[c] = q[c] * s->scale;
+        z[h].largest = -INFINITY;
     }
     for (int64_t p = s->first[t]; p < end; p += FEW_KEYS) {
         int64_t n = min_i64(FEW_KEYS, end - p);
 
-        unpack_rows(z->k, j->k, p, n, kv, d);
-        unpack_rows(z->v, j->v, p, n, kv, d);
-        for (int h = 0; h < heads; h++) row_keys(z, &z->heads[h], n, d_padded);
+        if (j->k->dtype == DTYPE_F32) few_tile(DTYPE_F32, j, p, n, head, heads, z);
+        if (j->k->dtype == DTYPE_F16) few_tile(DTYPE_F16, j, p, n, head, heads, z);
+        if (j->k->dtype == DTYPE_BF16) few_tile(DTYPE_BF16, j, p, n, head, heads, z);
     }
-    for (int h = 0; h < heads; h++)
-        for (int64_t c = 0; c < d; c++)
-            data_row(j->y, t)[(head + h) * d + c] = z->heads[h].out[c] / z->heads[h].sum;
-}
-
-static void few_queries(const struct job *j, int64_t t, int kv, struct row_space *z)
-{
-    int group = j->s->heads / j->s->kv_heads;
-
-    for (int h = 0; h < group; h += FEW_HEADS)
-        few_heads(j, t, kv, kv * group + h, group - h < FEW_HEADS ? group - h : FEW_HEADS, z);
+    for (int64_t h = 0; h < heads; h++)
+        for (int64_t c = 0; c < d; c++) data_row(j->y, t)[(head + h) * d + c] = z[h].out[c] / z[h].sum;
 }
 
 /* ---- tasks --------------------------------------------------------------------------------------------------- */
@@ -282,15 +306,25 @@ static bool block_is_few(struct block b)
     return b.t1 - b.t0 <= FEW;
 }
 
-static int64_t block_tasks(const struct job *j, struct block b)
+/* Query heads of a decoding task: each thread gets one, for the sums of a head do not meet those of others. */
+static int64_t few_share(const struct job *j, int threads)
 {
-    return block_is_few(b) ? (b.t1 - b.t0) * j->s->kv_heads : j->s->heads;
+    return min_i64(FEW_HEADS, (j->s->heads + threads - 1) / threads);
 }
 
-static void run_task(const struct job *j, struct block b, int64_t task, void *scratch)
+static int64_t block_tasks(const struct job *j, struct block b, int threads)
 {
+    int64_t share = few_share(j, threads);
+
+    return block_is_few(b) ? (b.t1 - b.t0) * ((j->s->heads + share - 1) / share) : j->s->heads;
+}
+
+static void run_task(const struct job *j, struct block b, int64_t task, int threads, void *scratch)
+{
+    int64_t rows = b.t1 - b.t0, share = few_share(j, threads), head = task / rows * share;
+
     if (block_is_few(b))
-        few_queries(j, b.t0 + task / j->s->kv_heads, (int)(task % j->s->kv_heads), scratch);
+        few_queries(j, b.t0 + task % rows, head, min_i64(share, j->s->heads - head), scratch);
     else
         many_queries(j, b, (int)task, scratch);
 }
@@ -309,13 +343,14 @@ void SIMD_NAME(attention)(const struct exec *e, struct tensor *y, const struct t
     {
         struct block b = block_from(&j, 0);
         int64_t before = 0; /* tasks of earlier blocks */
+        int threads = omp_get_num_threads();
 
         for (int64_t task = atomic_fetch_add(&next, 1); b.t0 < T; task = atomic_fetch_add(&next, 1)) {
-            while (b.t0 < T && task - before >= block_tasks(&j, b)) {
-                before += block_tasks(&j, b);
+            while (b.t0 < T && task - before >= block_tasks(&j, b, threads)) {
+                before += block_tasks(&j, b, threads);
                 b = b.t1 < T ? block_from(&j, b.t1) : (struct block){ T, T };
             }
-            if (b.t0 < T) run_task(&j, b, task - before, thread_scratch(e));
+            if (b.t0 < T) run_task(&j, b, task - before, threads, thread_scratch(e));
         }
     }
 }

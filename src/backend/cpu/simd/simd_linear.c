@@ -12,101 +12,151 @@
 /* ---- few rows: dot products ---------------------------------------------------------------------------------- */
 
 enum {
-    DOT_ROWS_MAX = 8, /* of x: beyond, unpacking the weight into panels pays */
+    FEW_ROWS = 8,     /* of x: beyond, unpacking the weight into panels pays */
     DOT_WEIGHTS = 4,  /* rows of w that run together: as many streams as the memory controller likes */
     DOT_TOGETHER = 3, /* rows of x in registers: 3 x 4 sums, 3 of x and one of w make 16 registers */
-    DOT_BLOCK = 4096, /* terms between sums over lanes: the rows of x meanwhile stay in the second cache */
-    DOT_AHEAD = 1024, /* bytes that each stream is fetched ahead */
+    DOT_BLOCK = 8192, /* terms between two looks at where the weight lies */
+    LINE = 64,        /* bytes of a cache line */
+    AHEAD = 1024,     /* bytes that each stream is fetched ahead of its use */
 };
 
-/* y[j] += sum over k < n of x_j[k] w_r[k], for `together` rows of x and the DOT_WEIGHTS rows of w. */
-INLINE void dot_block(enum dtype t, int together, const float *x, int64_t ld_x, const void *const *w,
-                      int64_t n, float *y, int64_t ld_y)
+/* Sums of FEW_ROWS rows of x with DOT_WEIGHTS rows of w, kept by lanes over all of k: term k goes to lane k mod WIDTH,
+ * wherever pieces and blocks begin. */
+struct dots {
+    vf lanes[FEW_ROWS][DOT_WEIGHTS];
+};
+
+/* Lines `first` .. `last`-1 of each row of w. The same line of `ahead` is fetched meanwhile. */
+INLINE void dot_lines(enum dtype t, int together, const float *x, int64_t ld_x, const char *const *w,
+                      const char *const *ahead, int64_t first, int64_t last,
+                      vf sum[DOT_TOGETHER][DOT_WEIGHTS])
 {
-    vf sum[DOT_TOGETHER][DOT_WEIGHTS];
-    const size_t size = t == DTYPE_F32 ? 4 : 2;
-    int64_t k = 0;
+    const int size = t == DTYPE_F32 ? 4 : 2, steps = LINE / size / WIDTH;
 
-    UNROLL
-    for (int j = 0; j < together; j++) UNROLL
-    for (int r = 0; r < DOT_WEIGHTS; r++) sum[j][r] = (vf){ 0 };
-    for (; k + WIDTH <= n; k += WIDTH) {
-        vf xs[DOT_TOGETHER];
+    for (int64_t i = first; i < last; i++) {
+        const float *xi = x + i * (LINE / size);
 
-        UNROLL
-        for (int j = 0; j < together; j++) xs[j] = load(x + j * ld_x + k);
         UNROLL
         for (int r = 0; r < DOT_WEIGHTS; r++) {
-            const char *p = (const char *)w[r] + (size_t)k * size;
-            vf v = load_as(t, p);
-
-            if (together == 1) __builtin_prefetch(p + DOT_AHEAD);
+            __builtin_prefetch(ahead[r] + i * LINE);
             UNROLL
-            for (int j = 0; j < together; j++) sum[j][r] += xs[j] * v;
+            for (int k = 0; k < steps; k++) {
+                vf v = load_as(t, w[r] + i * LINE + k * WIDTH * size);
+
+                UNROLL
+                for (int j = 0; j < together; j++) sum[j][r] += load(xi + j * ld_x + k * WIDTH) * v;
+            }
         }
     }
+}
+
+/* n terms, a multiple of WIDTH, of `together` rows of x. `next` is where the rows of w go on after these. */
+INLINE void dot_block(enum dtype t, int together, const float *x, int64_t ld_x, const char *const *w,
+                      const char *const *next, int64_t n, vf lanes[][DOT_WEIGHTS])
+{
+    const int size = t == DTYPE_F32 ? 4 : 2;
+    int64_t lines = n * size / LINE, here = lines > AHEAD / LINE ? lines - AHEAD / LINE : 0;
+    const char *same[DOT_WEIGHTS], *other[DOT_WEIGHTS];
+    vf sum[DOT_TOGETHER][DOT_WEIGHTS];
+
+    UNROLL
     for (int r = 0; r < DOT_WEIGHTS; r++) {
-        float rest[WIDTH];
-
-        if (k < n) dtype_info(t)->to_f32(rest, (const char *)w[r] + (size_t)k * size, (size_t)(n - k));
-        for (int j = 0; j < together; j++) {
-            float s = sum_lanes(sum[j][r]);
-
-            for (int64_t i = k; i < n; i++) s += x[j * ld_x + i] * rest[i - k];
-            y[j * ld_y + r] += s;
-        }
+        same[r] = w[r] + AHEAD;
+        other[r] = next[r] - here * LINE;
+        UNROLL
+        for (int j = 0; j < together; j++) sum[j][r] = lanes[j][r];
     }
+    dot_lines(t, together, x, ld_x, w, same, 0, here, sum);
+    dot_lines(t, together, x, ld_x, w, other, here, lines, sum);
+    for (int64_t k = lines * LINE / size; k < n; k += WIDTH) UNROLL
+    for (int r = 0; r < DOT_WEIGHTS; r++) UNROLL
+    for (int j = 0; j < together; j++) sum[j][r] += load(x + j * ld_x + k) * load_as(t, w[r] + k * size);
+    UNROLL
+    for (int r = 0; r < DOT_WEIGHTS; r++) UNROLL
+    for (int j = 0; j < together; j++) lanes[j][r] = sum[j][r];
 }
 
 /* T rows of x, as many together as registers allow. */
-INLINE void dot_rows(enum dtype t, int64_t T, const float *x, int64_t ld_x, const void *const *w, int64_t n,
-                     float *y, int64_t ld_y)
+INLINE void dot_rows(enum dtype t, int64_t T, const float *x, int64_t ld_x, const char *const *w,
+                     const char *const *next, int64_t n, struct dots *d)
 {
     int64_t j = 0;
 
-    for (; j + 3 <= T; j += 3) dot_block(t, 3, x + j * ld_x, ld_x, w, n, y + j * ld_y, ld_y);
-    if (T - j == 2) dot_block(t, 2, x + j * ld_x, ld_x, w, n, y + j * ld_y, ld_y);
-    if (T - j == 1) dot_block(t, 1, x + j * ld_x, ld_x, w, n, y + j * ld_y, ld_y);
+    for (; j + 3 <= T; j += 3) dot_block(t, 3, x + j * ld_x, ld_x, w, next, n, d->lanes + j);
+    if (T - j == 2) dot_block(t, 2, x + j * ld_x, ld_x, w, next, n, d->lanes + j);
+    if (T - j == 1) dot_block(t, 1, x + j * ld_x, ld_x, w, next, n, d->lanes + j);
 }
 
-/* y [T][DOT_WEIGHTS] = products of x with rows n .. of w; past the last row, the last again. */
-static void dot_weights(float *y, const struct tensor *x, const struct tensor *w, int64_t n, char *scratch)
+/* How far the columns from k on lie in one piece: less than `count` where pieces stand abreast. Pieces whose width is no
+ * multiple of WIDTH are gathered by tensor_row instead. */
+static int64_t run_length(const struct tensor *w, int64_t k, int64_t count)
 {
-    int64_t T = tensor_rows(x), K = tensor_columns(x), N = tensor_rows(w);
-    size_t block_bytes = DOT_BLOCK * sizeof(double); /* the widest plain dtype */
+    int64_t width;
 
-    for (int64_t k = 0; k < K; k += DOT_BLOCK) {
-        const void *rows[DOT_WEIGHTS];
-        int64_t count = min_i64(DOT_BLOCK, K - k);
-        enum dtype t = dtype_loads(w->dtype) ? w->dtype : DTYPE_F32;
+    if (w->pieces == NULL || w->pieces->axis == 0) return count;
+    width = tensor_columns(w) / w->pieces->count;
+    return width % WIDTH == 0 ? min_i64(count, width - k % width) : count;
+}
 
-        for (int r = 0; r < DOT_WEIGHTS; r++) {
-            char *gathered = scratch + 2 * (size_t)r * block_bytes, *unpacked = gathered + block_bytes;
+/* Row n + r from column k on, for every stream r; past the last row, the last again. */
+static void dot_pointers(const struct tensor *w, int64_t n, int64_t k, const char *p[DOT_WEIGHTS])
+{
+    int64_t block = (int64_t)dtype_info(w->dtype)->block_elements;
 
-            rows[r] = tensor_row(w, min_i64(n + r, N - 1), k, count, gathered);
-            if (t != w->dtype) rows[r] = row_f32(w->dtype, rows[r], count, (float *)(void *)unpacked);
-        }
-        if (t == DTYPE_F32) dot_rows(DTYPE_F32, T, tensor_f32(x) + k, x->stride, rows, count, y, DOT_WEIGHTS);
-        if (t == DTYPE_F16) dot_rows(DTYPE_F16, T, tensor_f32(x) + k, x->stride, rows, count, y, DOT_WEIGHTS);
-        if (t == DTYPE_BF16)
-            dot_rows(DTYPE_BF16, T, tensor_f32(x) + k, x->stride, rows, count, y, DOT_WEIGHTS);
+    for (int r = 0; r < DOT_WEIGHTS; r++)
+        p[r] = tensor_row(w, min_i64(n + r, tensor_rows(w) - 1), k, block, NULL);
+}
+
+/* Columns k .. k+count-1 of rows n .. of the weight, all of x's rows. Only the last stretch of a row may end in
+ * less than a vector, which is filled up with zeros. */
+static void dot_stretch(struct dots *d, const struct tensor *x, const struct tensor *w, int64_t n, int64_t k,
+                        int64_t count, char *scratch)
+{
+    enum dtype t = dtype_loads(w->dtype) ? w->dtype : DTYPE_F32;
+    int64_t T = tensor_rows(x), whole = count / WIDTH * WIDTH;
+    const char *rows[DOT_WEIGHTS], *next[DOT_WEIGHTS];
+    const float *xk = tensor_f32(x) + k;
+
+    if (k + count < tensor_columns(w))
+        dot_pointers(w, n, k + count, next);
+    else
+        dot_pointers(w, n + DOT_WEIGHTS, 0, next);
+    for (int r = 0; r < DOT_WEIGHTS; r++) {
+        size_t room = DOT_BLOCK * sizeof(double); /* the widest plain dtype */
+        char *gathered = scratch + 2 * (size_t)r * room, *unpacked = gathered + room;
+
+        rows[r] = tensor_row(w, min_i64(n + r, tensor_rows(w) - 1), k, count, gathered);
+        if (t != w->dtype) rows[r] = row_f32(w->dtype, rows[r], count, (float *)(void *)unpacked);
+    }
+    if (t == DTYPE_F32) dot_rows(DTYPE_F32, T, xk, x->stride, rows, next, whole, d);
+    if (t == DTYPE_F16) dot_rows(DTYPE_F16, T, xk, x->stride, rows, next, whole, d);
+    if (t == DTYPE_BF16) dot_rows(DTYPE_BF16, T, xk, x->stride, rows, next, whole, d);
+    for (int r = 0; r < DOT_WEIGHTS && whole < count; r++) {
+        float rest[WIDTH] = { 0 };
+
+        dtype_info(t)->to_f32(rest, rows[r] + dtype_bytes(t, (size_t)whole), (size_t)(count - whole));
+        for (int64_t j = 0; j < T; j++)
+            d->lanes[j][r] += load_part(xk + j * x->stride + whole, count - whole) * load(rest);
     }
 }
 
 static void linear_few(const struct exec *e, struct tensor *y, const struct tensor *x, const struct tensor *w,
                        const float *bias)
 {
-    int64_t T = tensor_rows(x), N = tensor_columns(y), groups = (N + DOT_WEIGHTS - 1) / DOT_WEIGHTS;
+    int64_t T = tensor_rows(x), N = tensor_columns(y), K = tensor_columns(x);
 
-#pragma omp parallel for num_threads(threads_for(e, N *tensor_columns(x))) schedule(static)
-    for (int64_t i = 0; i < groups; i++) {
-        int64_t n = i * DOT_WEIGHTS, columns = min_i64(DOT_WEIGHTS, N - n);
-        float part[DOT_ROWS_MAX * DOT_WEIGHTS] = { 0 };
+#pragma omp parallel for num_threads(threads_for(e, N *K)) schedule(static)
+    for (int64_t n = 0; n < N; n += DOT_WEIGHTS) {
+        struct dots d;
 
-        dot_weights(part, x, w, n, thread_scratch(e));
+        memset(d.lanes, 0, (size_t)T * sizeof d.lanes[0]);
+        for (int64_t k = 0, count; k < K; k += count) {
+            count = run_length(w, k, min_i64(DOT_BLOCK, K - k));
+            dot_stretch(&d, x, w, n, k, count, thread_scratch(e));
+        }
         for (int64_t t = 0; t < T; t++)
-            for (int64_t r = 0; r < columns; r++)
-                data_row(y, t)[n + r] = part[t * DOT_WEIGHTS + r] + (bias != NULL ? bias[n + r] : 0);
+            for (int64_t r = 0; r < min_i64(DOT_WEIGHTS, N - n); r++)
+                data_row(y, t)[n + r] = sum_lanes(d.lanes[t][r]) + (bias != NULL ? bias[n + r] : 0);
     }
 }
 
@@ -184,7 +234,7 @@ void SIMD_NAME(linear)(const struct exec *e, struct tensor *y, const struct tens
 {
     struct gemm g = { .M = tensor_rows(x), .N = tensor_columns(y), .K = tensor_columns(x) };
 
-    if (g.M <= DOT_ROWS_MAX) {
+    if (g.M <= FEW_ROWS) {
         linear_few(e, y, x, w, bias);
         return;
     }
@@ -200,11 +250,85 @@ void SIMD_NAME(linear)(const struct exec *e, struct tensor *y, const struct tens
     SIMD_NAME(gemm)(e, &g);
 }
 
+/* ---- few rows, transposed: rows of the weight are added up ---------------------------------------------------- */
+
+enum { ADD_COLUMNS = 1024, ADD_ROWS = 8 };
+
+/* out[k] += sum over r < ADD_ROWS of scale[r] w[r][k]; eight streams, one pass over out. */
+INLINE void add_rows(enum dtype t, float *out, const float *scale, const char *const *w, int64_t n)
+{
+    const int size = t == DTYPE_F32 ? 4 : 2;
+    int64_t k = 0;
+
+    for (; k + WIDTH <= n; k += WIDTH) {
+        vf s = load(out + k);
+
+        UNROLL
+        for (int r = 0; r < ADD_ROWS; r++) s += scale[r] * load_as(t, w[r] + k * size);
+        store(out + k, s);
+    }
+    for (; k < n; k++) {
+        for (int r = 0; r < ADD_ROWS; r++) {
+            float v;
+
+            dtype_info(t)->to_f32(&v, w[r] + k * size, 1);
+            out[k] += scale[r] * v;
+        }
+    }
+}
+
+/* Columns k .. k+count-1 of out. A last group of fewer rows repeats its last row, scaled by zero. */
+static void add_columns(float *out, int64_t ld_out, const float *in, int64_t ld_in, int64_t rows,
+                        const struct tensor *w, int64_t k, int64_t count, char *scratch)
+{
+    enum dtype t = dtype_loads(w->dtype) ? w->dtype : DTYPE_F32;
+    int64_t N = tensor_rows(w);
+
+    for (int64_t n = 0; n < N; n += ADD_ROWS) {
+        const char *p[ADD_ROWS];
+
+        for (int r = 0; r < ADD_ROWS; r++) {
+            size_t room = ADD_COLUMNS * sizeof(double);
+            char *gathered = scratch + 2 * (size_t)r * room, *unpacked = gathered + room;
+
+            p[r] = tensor_row(w, min_i64(n + r, N - 1), k, count, gathered);
+            if (t != w->dtype) p[r] = row_f32(w->dtype, p[r], count, (float *)(void *)unpacked);
+        }
+        for (int64_t j = 0; j < rows; j++) {
+            float scale[ADD_ROWS] = { 0 };
+
+            memcpy(scale, in + j * ld_in + n, (size_t)min_i64(ADD_ROWS, N - n) * sizeof *scale);
+            if (t == DTYPE_F32) add_rows(DTYPE_F32, out + j * ld_out + k, scale, p, count);
+            if (t == DTYPE_F16) add_rows(DTYPE_F16, out + j * ld_out + k, scale, p, count);
+            if (t == DTYPE_BF16) add_rows(DTYPE_BF16, out + j * ld_out + k, scale, p, count);
+        }
+    }
+}
+
+static void linear_transposed_few(const struct exec *e, float *out, int64_t ld_out, const float *in,
+                                  int64_t ld_in, int64_t rows, const struct tensor *w, bool accumulate)
+{
+    int64_t K = tensor_columns(w);
+
+#pragma omp parallel for num_threads(threads_for(e, K *tensor_rows(w))) schedule(static)
+    for (int64_t k = 0; k < K; k += ADD_COLUMNS) {
+        int64_t count = min_i64(ADD_COLUMNS, K - k);
+
+        for (int64_t j = 0; j < rows && !accumulate; j++)
+            memset(out + j * ld_out + k, 0, (size_t)count * sizeof *out);
+        add_columns(out, ld_out, in, ld_in, rows, w, k, count, thread_scratch(e));
+    }
+}
+
 void SIMD_NAME(linear_transposed)(const struct exec *e, float *out, int64_t ld_out, const float *in,
                                   int64_t ld_in, int64_t rows, const struct tensor *w, bool accumulate)
 {
     struct gemm g = { .M = rows, .N = tensor_columns(w), .K = tensor_rows(w) };
 
+    if (rows <= FEW_ROWS) {
+        linear_transposed_few(e, out, ld_out, in, ld_in, rows, w, accumulate);
+        return;
+    }
     g.c = out;
     g.ld_c = ld_out;
     g.accumulate = accumulate;

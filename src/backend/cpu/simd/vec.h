@@ -1,12 +1,12 @@
 /*
  * vec.h - vectors of floats as the compiler knows them, WIDTH lanes, and what kernels need beyond + - * /: loads from
- * every weight type, sums over lanes, exp and erfc.
+ * every weight type, sums over lanes, exp and the tail of a normal distribution.
  *
  * Kernels in this folder are written once and compiled for every level (levels.cmake), which sets
  *   SIMD_LEVEL   the suffix of every name: portable, avx2, avx512
  *   SIMD_WIDTH   floats in a register: 4, 8, 16
  *   SIMD_ROWS    rows of the register tile of a matrix product (tile.h)
- * together with the instruction set's flags. Only conversions from f16 need the instruction by name.
+ * together with the instruction set's flags. Only maxima and conversions from f16 need the instruction by name.
  */
 #ifndef SPHINX_BACKEND_CPU_VEC_H
 #define SPHINX_BACKEND_CPU_VEC_H
@@ -15,7 +15,7 @@
 
 #include <string.h>
 
-#if defined(__F16C__) || defined(__AVX512F__)
+#ifdef __x86_64__
 #include <immintrin.h>
 #endif
 
@@ -140,20 +140,35 @@ INLINE float sum_lanes(vf v)
     return part[0];
 }
 
-/* NaN lanes of a are kept, of b are lost: max(x, largest so far) would hide them, so kernels compare scores, not
- * probabilities, and a NaN score still makes its row NaN through exp. */
+/* The larger and the smaller, lane by lane; NaN in a stays. */
 INLINE vf vmax(vf a, vf b)
 {
+#if SIMD_WIDTH == 16
+    return (vf)_mm512_max_ps((__m512)b, (__m512)a);
+#elif SIMD_WIDTH == 8
+    return (vf)_mm256_max_ps((__m256)b, (__m256)a);
+#elif defined(__SSE2__)
+    return (vf)_mm_max_ps((__m128)b, (__m128)a);
+#else
     vu take = (vu)(a < b);
 
     return (vf)((take & (vu)b) | (~take & (vu)a));
+#endif
 }
 
 INLINE vf vmin(vf a, vf b)
 {
+#if SIMD_WIDTH == 16
+    return (vf)_mm512_min_ps((__m512)b, (__m512)a);
+#elif SIMD_WIDTH == 8
+    return (vf)_mm256_min_ps((__m256)b, (__m256)a);
+#elif defined(__SSE2__)
+    return (vf)_mm_min_ps((__m128)b, (__m128)a);
+#else
     vu take = (vu)(a > b);
 
     return (vf)((take & (vu)b) | (~take & (vu)a));
+#endif
 }
 
 INLINE vf vabs(vf a)
@@ -191,15 +206,17 @@ INLINE vf vexp(vf a)
     return exp_sum(a, (vf){ 0 });
 }
 
-/* erfc(t) for t >= 0, 1 - 3 ulp down to the subnormals: exp(-t^2) f(t) / (1 + t), where f is a polynomial (Remez, 7e-9)
- * in 1 / (t + 5/2), mapped to -1 .. 1, as Shepherd and Laframboise (1981) do for double. t^2 is taken in two parts, else its
- * rounding would cost t^2 ulp. From 10.7 on the result is zero in float32. */
-INLINE vf erfc_positive(vf t)
+/* The share of a normal distribution beyond x >= 0, erfc(t) / 2 at t = x / sqrt 2, to a few ulp down to the subnormals:
+ * exp(-x^2 / 2) f / (1 + t), where f is a polynomial (Remez, 7e-9) in 1 / (t + 5/2), mapped to -1 .. 1, as Shepherd and
+ * Laframboise (1981) do for double. x^2 is taken in two parts, else its rounding would cost x^2 ulp. From 15 on the
+ * result is zero in float32. */
+INLINE vf normal_tail(vf x)
 {
-    vf top, u, f;
+    vf top, t, u, f;
 
-    t = vmin(t, splat(10.7f));
-    top = (vf)((vu)t & 0xfffff000u); /* its square is exact */
+    x = vmin(x, splat(15));
+    top = (vf)((vu)x & 0xfffff000u); /* its square is exact */
+    t = x * 0x1.6a09e6p-1f;
     u = -0x1.8ac43p2f / (t + 2.5f) + 0x1.77a04cp0f;
     f = u * 0x1.0a88a4p-15f + -0x1.c3e5d8p-17f;
     f = f * u + -0x1.cb3bp-12f;
@@ -210,7 +227,7 @@ INLINE vf erfc_positive(vf t)
     f = f * u + 0x1.3f481ep-5f;
     f = f * u + -0x1.c5a5a8p-3f;
     f = f * u + 0x1.930b3cp-1f;
-    return exp_sum(-top * top, (top - t) * (top + t)) * f / (t + 1);
+    return 0.5f * exp_sum(-0.5f * top * top, 0.5f * (top - x) * (top + x)) * f / (t + 1);
 }
 
 #endif
