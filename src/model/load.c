@@ -326,8 +326,7 @@ static void warn_extra(struct network *n, const struct checkpoint *c, const stru
         note(first, sizeof first, text);
     }
     if (extra > 0)
-        report_warn(report, "%s: %zu tensors are not used: %s", ckpt_path(c, ckpt_paths(c) - 1), extra,
-                    first);
+        report_warn(report, "%s: not used: %s (%zu in all)", ckpt_path(c, ckpt_paths(c) - 1), extra, first);
 }
 
 enum status load_weights(struct network *n, struct checkpoint *c, const struct load_options *o, struct err *e)
