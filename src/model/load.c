@@ -325,8 +325,8 @@ static void warn_extra(struct network *n, const struct checkpoint *c, const stru
                  shape_text(shape, entry->shard[0]->dim, entry->shard[0]->n_dims));
         note(first, sizeof first, text);
     }
-    if (extra > 0)
-        report_warn(report, "%s: not used: %s (%zu in all)", ckpt_path(c, ckpt_paths(c) - 1), extra, first);
+    if (extra == 0) return;
+    report_warn(report, "%s: not used: %s (%zu in all)", ckpt_path(c, ckpt_paths(c) - 1), first, extra);
 }
 
 enum status load_weights(struct network *n, struct checkpoint *c, const struct load_options *o, struct err *e)
