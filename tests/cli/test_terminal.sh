@@ -9,10 +9,10 @@ if ! script -qec true /dev/null </dev/null >/dev/null 2>&1; then
     exit 77
 fi
 
-# keys CODE ARGUMENTS: types what the function `typed` prints, in its own time
+# keys CODE ARGUMENTS: types what the function `typed` prints, in its own time. exec: a shell in between would die of Ctrl-C.
 keys() {
     want_code=$1
-    typed | TERM=vt100 script -qec "$sphinx chat -m $tiny/llama_ens --temp 0 -n 10 $2" /dev/null >"$tmp/screen" 2>&1
+    typed | TERM=vt100 script -qec "exec $sphinx chat -m $tiny/llama_ens --temp 0 -n 10 $2" /dev/null >"$tmp/screen" 2>&1
     code=$?
     [ "$code" = "$want_code" ] || {
         failed "exit code $code, not $want_code"
