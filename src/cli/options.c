@@ -180,6 +180,15 @@ static int number_set(enum command command, const struct option *o, const char *
     return CODE_OK;
 }
 
+/* Two images or questions are a misunderstanding that must not pass in silence: one of them would not be looked at. */
+static int text_set(enum command command, const char *name, const char *text, const char **field)
+{
+    if (*field != NULL)
+        return usage_error(command, "%s is given twice, as '%s' and '%s'", name, *field, text);
+    *field = text;
+    return CODE_OK;
+}
+
 /* Puts a value, NULL for flags, into its field. */
 static int option_set(struct settings *s, const struct option *o, const char *name, const char *text)
 {
@@ -192,7 +201,7 @@ static int option_set(struct settings *s, const struct option *o, const char *na
     case OPTION_SIZE:
     case OPTION_FLOAT: return number_set(s->command, o, name, text, field);
     case OPTION_SEED: return seed_parse(text, field) ? CODE_OK : number_error(s->command, o, name, text);
-    case OPTION_TEXT: *(const char **)field = text; return CODE_OK;
+    case OPTION_TEXT: return text_set(s->command, name, text, field);
     case OPTION_CHOICE:
         if (!words_have(o->choices, text))
             return usage_error(s->command, "%s: '%s' is none of: %s", name, text, o->choices);

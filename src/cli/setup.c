@@ -40,7 +40,8 @@ int setup_begin(struct setup *u, struct settings *s)
     u->report = (sphinx_report){ .progress = on_progress, .warn = on_warning, .user = u };
     code = model_paths_find(&u->paths, &s->models);
     if (code == CODE_OK && u->paths.bundled && !s->quiet)
-        message("no model named: this is the bundled one, tiny and random: its answers mean nothing");
+        message(
+            "no model named: the bundled one answers; it is tiny and random, so its answers mean nothing");
     return code;
 }
 

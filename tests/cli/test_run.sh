@@ -26,8 +26,16 @@ greedy -m $model -i $scene -f -
 cp $scene "$tmp/in"
 greedy -m $model -i - -p "$question"
 : >"$tmp/in"
-want=$(golden llama_ens_light)
-greedy -m $tiny/llama_ens_light -i $scene -p "$question"
+for variant in llama_ens5 llama_ens10 llama_ens5p2 llama_ens_light llama_ens5_light mixtral_sparse_ens mixtral_sparse_ens5 \
+    llama_ens-rope_scaling; do
+    want=$(golden $variant)
+    greedy -m $tiny/$variant -i $scene -p "$question"
+done
+# Weights of 16 bits, computed as the reference does: in float32.
+for variant in llama_ens-bf16 llama_ens-f16; do
+    want=$(golden $variant)
+    greedy -m $tiny/$variant -i $scene -p "$question" --precise -ctk f32
+done
 want=$(golden llama_ens-text)
 greedy -m $model -p "$question"
 want=$(golden llama_ens-diff)
@@ -112,7 +120,7 @@ for quiet in "" -q; do
     # shellcheck disable=SC2086 # empty or one word
     "$tmp/bin/sphinx" run -p "$question" --temp 0 -n 24 $quiet >"$tmp/out" 2>"$tmp/err" || failed "no bundled model"
     same "the bundled model answers" "$(cat "$tmp/out")" "$(golden llama_ens-text)"
-    note="sphinx: no model named: this is the bundled one, tiny and random: its answers mean nothing$nl"
+    note="sphinx: no model named: the bundled one answers; it is tiny and random, so its answers mean nothing$nl"
     [ -z "$quiet" ] || note=""
     same_bytes "note on the bundled model" "$tmp/err" "$note"
 done

@@ -53,6 +53,7 @@ usage run "--repeat-penalty: '0' is not a number from 0.01 to 100" -p hi --repea
 usage run "-s: '-2' is not a whole number from 0 to 18446744073709551615, or -1" -p hi -s -2
 usage run "-s: '18446744073709551616' is not a whole number from 0 to 18446744073709551615, or -1" -p hi \
     -s 18446744073709551616
+usage run "--image is given twice, as 'a.png' and 'b.png'" -p hi -i a.png --image b.png
 usage dump "--output FILE is missing" -p hi
 usage inspect "'b': name the models with -m or as arguments, not both" -m a b
 usage chat "--image -: standard input is where the questions come from" -i -
