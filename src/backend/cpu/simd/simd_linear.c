@@ -12,10 +12,10 @@
 /* ---- few rows: dot products ---------------------------------------------------------------------------------- */
 
 enum {
-    FEW_ROWS = 8,     /* of x: beyond, unpacking the weight into panels pays */
+    FEW_ROWS = 32,    /* of x: beyond, unpacking the weight into panels pays */
     DOT_WEIGHTS = 4,  /* rows of w that run together: as many streams as the memory controller likes */
     DOT_TOGETHER = 3, /* rows of x in registers: 3 x 4 sums, 3 of x and one of w make 16 registers */
-    DOT_BLOCK = 8192, /* terms between two looks at where the weight lies */
+    DOT_BLOCK = 2048, /* terms that 32 rows of x meet while 4 of w stay in the first cache */
     LINE = 64,        /* bytes of a cache line */
     AHEAD = 1024,     /* bytes that each stream is fetched ahead of its use */
 };
@@ -112,7 +112,9 @@ static void dot_pointers(const struct tensor *w, int64_t n, int64_t k, const cha
 static void dot_stretch(struct dots *d, const struct tensor *x, const struct tensor *w, int64_t n, int64_t k,
                         int64_t count, char *scratch)
 {
-    enum dtype t = dtype_loads(w->dtype) ? w->dtype : DTYPE_F32;
+    /* Halves that more rows of x will read again are unpacked once; the sums are the same. */
+    bool direct = dtype_loads(w->dtype) && tensor_rows(x) <= DOT_TOGETHER;
+    enum dtype t = direct ? w->dtype : DTYPE_F32;
     int64_t T = tensor_rows(x), whole = count / WIDTH * WIDTH;
     const char *rows[DOT_WEIGHTS], *next[DOT_WEIGHTS];
     const float *xk = tensor_f32(x) + k;
@@ -252,7 +254,7 @@ void SIMD_NAME(linear)(const struct exec *e, struct tensor *y, const struct tens
 
 /* ---- few rows, transposed: rows of the weight are added up ---------------------------------------------------- */
 
-enum { ADD_COLUMNS = 1024, ADD_ROWS = 8 };
+enum { ADD_COLUMNS = 1024, ADD_ROWS = 8, ADD_FEW = 8 /* rows of in */ };
 
 /* out[k] += sum over r < ADD_ROWS of scale[r] w[r][k]; eight streams, one pass over out. */
 INLINE void add_rows(enum dtype t, float *out, const float *scale, const char *const *w, int64_t n)
@@ -325,7 +327,7 @@ void SIMD_NAME(linear_transposed)(const struct exec *e, float *out, int64_t ld_o
 {
     struct gemm g = { .M = rows, .N = tensor_columns(w), .K = tensor_rows(w) };
 
-    if (rows <= FEW_ROWS) {
+    if (rows <= ADD_FEW) {
         linear_transposed_few(e, out, ld_out, in, ld_in, rows, w, accumulate);
         return;
     }

@@ -33,7 +33,7 @@ typedef float v4f __attribute__((vector_size(16)));
 #define INLINE static inline __attribute__((always_inline))
 /* In front of a loop with a constant count: the register tiles must be unrolled to live in registers. */
 #ifdef __clang__
-#define UNROLL _Pragma("clang loop unroll(full)")
+#define UNROLL _Pragma("unroll")
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
