@@ -107,9 +107,9 @@ SPHINX_API void sphinx_model_get_info(const sphinx_model *model, sphinx_model_in
 /* Token ids of a text, begin-of-sentence first if `bos`; *ids is released with sphinx_free. */
 SPHINX_API sphinx_status sphinx_tokenize(const sphinx_model *model, const char *text, size_t size, bool bos,
                                          int32_t **ids, size_t *n_ids, sphinx_error *error);
-/* And back; *text ends in NUL and is released with sphinx_free. */
+/* And back; *text ends in NUL, which *size (may be NULL) does not count, and is released with sphinx_free. */
 SPHINX_API sphinx_status sphinx_detokenize(const sphinx_model *model, const int32_t *ids, size_t n_ids,
-                                           char **text, sphinx_error *error);
+                                           char **text, size_t *size, sphinx_error *error);
 SPHINX_API void sphinx_free(void *p);
 
 /* ---- sessions ---------------------------------------------------------------------------------------------- */

@@ -61,14 +61,14 @@ static int decode(struct setup *u, const char *input, size_t size)
     int32_t *ids = malloc((size / 2 + 1) * sizeof *ids);
     sphinx_error error = { 0 };
     char *text = NULL;
-    size_t n_ids;
+    size_t n_ids, n_text = 0;
     int code;
 
     if (ids == NULL) return fail("out of memory for %zu bytes of ids", size);
     code = ids_parse(input, size, ids, &n_ids);
-    if (code == CODE_OK && sphinx_detokenize(u->model, ids, n_ids, &text, &error) != SPHINX_OK)
+    if (code == CODE_OK && sphinx_detokenize(u->model, ids, n_ids, &text, &n_text, &error) != SPHINX_OK)
         code = setup_failed(u, &error);
-    if (code == CODE_OK) output_text(text, strlen(text));
+    if (code == CODE_OK) output_text(text, n_text);
     sphinx_free(text);
     free(ids);
     return code;

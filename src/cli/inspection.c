@@ -29,20 +29,6 @@ static json_t *tensor_json(const char *name, const int64_t *dim, int n_dims)
 
 /* ---- one tensor --------------------------------------------------------------------------------------------- */
 
-/* Releases before transformers 4.27 store two of the three parts of EVA's fused bias, under other names (load.c). */
-static const struct ckpt_entry *find_separate_bias(const struct checkpoint *c, const char *name)
-{
-    static const char fused[] = "self_attn.qkv.bias";
-    size_t n = strlen(name), stem = n - (sizeof fused - 1);
-    char part[192];
-
-    if (n < sizeof fused || strcmp(name + stem, fused) != 0) return NULL;
-    snprintf(part, sizeof part, "%.*sself_attn.v_bias", (int)stem, name);
-    if (!ckpt_has(c, part)) return NULL;
-    snprintf(part, sizeof part, "%.*sself_attn.q_bias", (int)stem, name);
-    return ckpt_find(c, part);
-}
-
 static void count(struct inspection *x, const struct param *p, const struct ckpt_entry *entry)
 {
     enum dtype type = entry->shard[0]->dtype;
@@ -68,12 +54,12 @@ static void look_at(struct param_visitor *v, const struct param *p, struct tenso
     struct ckpt_rule rule = load_rule(p);
     struct tensor unused;
     struct err e = { 0 };
+    char parts[2][LOAD_NAME_MAX];
 
     if (slot == NULL) return; /* upstream stores it, nobody uses it */
     if (entry == NULL) {
-        entry = find_separate_bias(x->checkpoint, p->name);
-        if (entry != NULL)
-            count(x, p, entry);
+        if (load_separate_biases(x->checkpoint, p->name, parts))
+            count(x, p, ckpt_find(x->checkpoint, parts[0]));
         else
             json_array_append_new(x->missing, tensor_json(p->name, p->dim, p->n_dims));
         return;
@@ -174,7 +160,7 @@ static json_t *extra_json(struct network *n, const struct checkpoint *c)
         const char *bias = strstr(entry->name, "_bias");
 
         if (ckpt_used(c, i) || load_is_unused(n, entry->name)) continue;
-        if (bias != NULL && strstr(entry->name, "self_attn.") != NULL) continue; /* find_separate_bias */
+        if (bias != NULL && strstr(entry->name, "self_attn.") != NULL) continue; /* load_separate_biases */
         json_array_append_new(extra, tensor_json(entry->name, entry->shard[0]->dim, entry->shard[0]->n_dims));
     }
     return extra;

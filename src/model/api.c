@@ -155,10 +155,10 @@ sphinx_status sphinx_tokenize(const sphinx_model *m, const char *text, size_t si
 }
 
 sphinx_status sphinx_detokenize(const sphinx_model *m, const int32_t *ids, size_t n_ids, char **text,
-                                sphinx_error *error)
+                                size_t *size, sphinx_error *error)
 {
     struct err e = { 0 };
-    enum status st = tok_decode(m->tokenizer, ids, n_ids, text, NULL, &e);
+    enum status st = tok_decode(m->tokenizer, ids, n_ids, text, size, &e);
 
     return public_status(st, &e, error);
 }

@@ -196,30 +196,38 @@ static void to_matrix(struct loader *l, struct tensor *t)
     t->n_dims = 2;
 }
 
-/* Releases before transformers 4.27 kept EVA's query and value biases apart and had no key bias at all. */
-static bool load_separate_qkv_bias(struct loader *l, const struct param *p, struct tensor *slot)
+bool load_separate_biases(const struct checkpoint *c, const char *name, char part[2][LOAD_NAME_MAX])
 {
     static const char fused[] = "self_attn.qkv.bias";
-    size_t n = strlen(p->name), stem = n - (sizeof fused - 1);
-    struct ckpt_rule rule = { .split = CKPT_REPLICATED, .n_dims = 1, .dim = { p->dim[0] / 3 } };
-    struct tensor part;
-    char name[192];
-    float *data;
+    size_t n = strlen(name), stem = n - (sizeof fused - 1);
 
-    if (n < sizeof fused || strcmp(p->name + stem, fused) != 0 || ckpt_has(l->checkpoint, p->name))
-        return false;
-    data = arena_calloc(&l->network->arena, (size_t)p->dim[0], sizeof *data);
-    if (data == NULL) return false;
-    for (int i = 0; i < 3; i += 2) {
-        snprintf(name, sizeof name, "%.*sself_attn.%c_bias", (int)stem, p->name, i == 0 ? 'q' : 'v');
-        if (!ckpt_has(l->checkpoint, name)) return false;
-        if (ckpt_tensor(l->checkpoint, name, &rule, 0, 1, &part, &l->err) != STATUS_OK) return true;
-        tensor_row_f32(&part, 0, 0, rule.dim[0], data + i * rule.dim[0]);
+    if (n < sizeof fused || strcmp(name + stem, fused) != 0 || ckpt_has(c, name)) return false;
+    snprintf(part[0], LOAD_NAME_MAX, "%.*sself_attn.q_bias", (int)stem, name);
+    snprintf(part[1], LOAD_NAME_MAX, "%.*sself_attn.v_bias", (int)stem, name);
+    return ckpt_has(c, part[0]) && ckpt_has(c, part[1]);
+}
+
+/* [query | zeros | value] from the two parts. */
+static void join_biases(struct loader *l, const struct param *p, char part[2][LOAD_NAME_MAX],
+                        struct tensor *slot)
+{
+    int64_t n = p->dim[0] / 3;
+    struct ckpt_rule rule = { .split = CKPT_REPLICATED, .n_dims = 1, .dim = { n } };
+    float *data = arena_calloc(&l->network->arena, (size_t)p->dim[0], sizeof *data);
+
+    if (data == NULL) {
+        err_no_memory(&l->err, "weights");
+        return;
+    }
+    for (int i = 0; i < 2; i++) {
+        struct tensor t;
+
+        if (ckpt_tensor(l->checkpoint, part[i], &rule, 0, 1, &t, &l->err) != STATUS_OK) return;
+        tensor_row_f32(&t, 0, 0, n, data + 2 * i * n);
     }
     *slot = (struct tensor){
         .dtype = DTYPE_F32, .n_dims = 1, .dim = { p->dim[0] }, .stride = p->dim[0], .data = data
     };
-    return true;
 }
 
 static enum status fetch(struct loader *l, const struct param *p, struct tensor *slot, struct err *e)
@@ -238,11 +246,15 @@ static enum status fetch(struct loader *l, const struct param *p, struct tensor 
 static void load_one(struct param_visitor *v, const struct param *p, struct tensor *slot)
 {
     struct loader *l = v->user;
+    char parts[2][LOAD_NAME_MAX];
     struct err e = { 0 };
 
     if (slot == NULL || l->err.code != STATUS_OK) return;
     l->n_visited++;
-    if (load_separate_qkv_bias(l, p, slot)) return;
+    if (load_separate_biases(l->checkpoint, p->name, parts)) {
+        join_biases(l, p, parts, slot);
+        return;
+    }
     if (!ckpt_has(l->checkpoint, p->name)) {
         char shape[SHAPE_TEXT_MAX], text[SHAPE_TEXT_MAX + 192];
 

@@ -38,6 +38,11 @@ struct ckpt_rule load_rule(const struct param *p);
 /* True for a name that the variant's networks store without using (spec 02 section 3.4). */
 bool load_is_unused(struct network *n, const char *name);
 
+/* Releases before transformers 4.27 kept the query and value thirds of EVA's fused bias apart and had no key third.
+ * True if `name` is such a bias, which c lacks but for whose two parts; their names go to part. */
+enum { LOAD_NAME_MAX = 192 };
+bool load_separate_biases(const struct checkpoint *c, const char *name, char part[2][LOAD_NAME_MAX]);
+
 /* The first weight that holds a value that is not finite: its name in text [size]; false if all are finite. Reads everything. */
 bool load_find_not_finite(struct network *n, char *text, size_t size);
 
