@@ -31,9 +31,10 @@ typedef uint16_t vu16 __attribute__((vector_size(2 * SIMD_WIDTH)));
 typedef float v4f __attribute__((vector_size(16)));
 
 #define INLINE static inline __attribute__((always_inline))
-/* In front of a loop with a constant count: the register tiles must be unrolled to live in registers. */
+/* In front of a loop with a constant count: the register tiles must be unrolled to live in registers. Clang does so by
+ * itself, and warns of the pragma where a count turns out to vary. */
 #ifdef __clang__
-#define UNROLL _Pragma("unroll")
+#define UNROLL
 #else
 #define UNROLL _Pragma("GCC unroll 32")
 #endif
@@ -82,7 +83,7 @@ INLINE vf load_bf16(const void *p)
 
 INLINE vf load_f16(const void *p)
 {
-#if SIMD_WIDTH == 16
+#ifdef __AVX512F__
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256(p));
 #elif SIMD_WIDTH == 8 && defined(__F16C__)
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128(p));
@@ -143,11 +144,11 @@ INLINE float sum_lanes(vf v)
 /* The larger and the smaller, lane by lane; NaN in a stays. */
 INLINE vf vmax(vf a, vf b)
 {
-#if SIMD_WIDTH == 16
+#ifdef __AVX512F__
     return (vf)_mm512_max_ps((__m512)b, (__m512)a);
-#elif SIMD_WIDTH == 8
+#elif SIMD_WIDTH == 8 && defined(__AVX__)
     return (vf)_mm256_max_ps((__m256)b, (__m256)a);
-#elif defined(__SSE2__)
+#elif SIMD_WIDTH == 4 && defined(__SSE2__)
     return (vf)_mm_max_ps((__m128)b, (__m128)a);
 #else
     vu take = (vu)(a < b);
@@ -158,11 +159,11 @@ INLINE vf vmax(vf a, vf b)
 
 INLINE vf vmin(vf a, vf b)
 {
-#if SIMD_WIDTH == 16
+#ifdef __AVX512F__
     return (vf)_mm512_min_ps((__m512)b, (__m512)a);
-#elif SIMD_WIDTH == 8
+#elif SIMD_WIDTH == 8 && defined(__AVX__)
     return (vf)_mm256_min_ps((__m256)b, (__m256)a);
-#elif defined(__SSE2__)
+#elif SIMD_WIDTH == 4 && defined(__SSE2__)
     return (vf)_mm_min_ps((__m128)b, (__m128)a);
 #else
     vu take = (vu)(a > b);
