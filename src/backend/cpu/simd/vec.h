@@ -83,7 +83,7 @@ INLINE vf load_bf16(const void *p)
 
 INLINE vf load_f16(const void *p)
 {
-#ifdef __AVX512F__
+#if SIMD_WIDTH == 16 && defined(__AVX512F__)
     return (vf)_mm512_cvtph_ps(_mm256_loadu_si256(p));
 #elif SIMD_WIDTH == 8 && defined(__F16C__)
     return (vf)_mm256_cvtph_ps(_mm_loadu_si128(p));
@@ -144,7 +144,7 @@ INLINE float sum_lanes(vf v)
 /* The larger and the smaller, lane by lane; NaN in a stays. */
 INLINE vf vmax(vf a, vf b)
 {
-#ifdef __AVX512F__
+#if SIMD_WIDTH == 16 && defined(__AVX512F__)
     return (vf)_mm512_max_ps((__m512)b, (__m512)a);
 #elif SIMD_WIDTH == 8 && defined(__AVX__)
     return (vf)_mm256_max_ps((__m256)b, (__m256)a);
@@ -159,7 +159,7 @@ INLINE vf vmax(vf a, vf b)
 
 INLINE vf vmin(vf a, vf b)
 {
-#ifdef __AVX512F__
+#if SIMD_WIDTH == 16 && defined(__AVX512F__)
     return (vf)_mm512_min_ps((__m512)b, (__m512)a);
 #elif SIMD_WIDTH == 8 && defined(__AVX__)
     return (vf)_mm256_min_ps((__m256)b, (__m256)a);
