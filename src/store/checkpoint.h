@@ -95,7 +95,7 @@ bool ckpt_used(const struct checkpoint *c, size_t i);
  * rows x * F / ranks and on. Errors name the checkpoint, the tensor and both shapes. NOT_FOUND: no such name.
  * BAD_FORMAT: another shape or different dtypes in the shards. UNSUPPORTED: a size that the shards or ranks
  * do not divide, or integers. Copies of a REPLICATED tensor that differ between shards are warned of and the
- * first is taken: compared are up to 64 KiB of each, spread over large ones.
+ * first is taken: compared is the first row of each.
  */
 enum status ckpt_tensor(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int rank,
                         int ranks, struct tensor *out, struct err *e);
