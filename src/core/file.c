@@ -55,6 +55,13 @@ void file_map_close(struct file_map *m)
     m->size = 0;
 }
 
+void file_map_advise(const struct file_map *m, enum file_access access)
+{
+    int advice = access == FILE_ACCESS_SCATTERED ? MADV_RANDOM : MADV_NORMAL;
+
+    if (m->data != NULL) madvise((void *)(uintptr_t)m->data, m->size, advice);
+}
+
 /* Reads f to its end into a buffer that doubles; the limit is checked before each growth. */
 static enum status read_all(FILE *f, const char *path, size_t size_max, unsigned char **data, size_t *size,
                             struct err *e)

@@ -20,6 +20,11 @@ struct file_map {
 enum status file_map_open(struct file_map *m, const char *path, struct err *e);
 void file_map_close(struct file_map *m); /* accepts a zeroed map */
 
+/* Tells the system how a mapping will be read next: here and there (no reading ahead: without this a look at the headers of 20 GB
+ * drags much of it in), or in long runs (which is also what a new mapping expects). Advice only; cannot fail. */
+enum file_access { FILE_ACCESS_SCATTERED, FILE_ACCESS_RUNS };
+void file_map_advise(const struct file_map *m, enum file_access access);
+
 /* Reads a whole file of at most size_max bytes ("-" is standard input) into malloc'ed memory that is one byte
  * longer and ends in NUL. A larger file is BAD_FORMAT. The caller frees *data. */
 enum status file_read(const char *path, size_t size_max, unsigned char **data, size_t *size, struct err *e);

@@ -360,6 +360,7 @@ enum status load_weights(struct network *n, struct checkpoint *c, const struct l
                        l.n_missing > 4 ? "; ..." : "");
     }
     warn_extra(n, c, o->report);
+    ckpt_advise(c, FILE_ACCESS_RUNS); /* from here on whole matrices are read */
     /* Upstream multiplies positions in its default dtype (spec 05): only bf16 models saw rounded positions. */
     n->llama.config.rope_round_bf16 =
         n->llama.config.rope_scale != 1 && n->llama.tok_embeddings.dtype == DTYPE_BF16;

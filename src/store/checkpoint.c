@@ -270,6 +270,7 @@ enum status ckpt_open(struct checkpoint **out, const char *const *paths, int n_p
         ckpt_close(c);
         return st;
     }
+    ckpt_advise(c, FILE_ACCESS_SCATTERED);
     *out = c;
     return STATUS_OK;
 }
@@ -287,6 +288,16 @@ void ckpt_close(struct checkpoint *c)
     pthread_mutex_destroy(&c->mutex);
     arena_free(&c->arena);
     free(c);
+}
+
+void ckpt_advise(struct checkpoint *c, enum file_access access)
+{
+    for (int i = 0; i < c->n_sources; i++) {
+        for (int k = 0; k < c->sources[i].n_files; k++) {
+            file_map_advise(&c->sources[i].files[k].torch.map, access);
+            file_map_advise(&c->sources[i].files[k].safetensors.map, access);
+        }
+    }
 }
 
 /* ---- listing ------------------------------------------------------------------------------------------- */
@@ -368,6 +379,7 @@ enum status ckpt_check(struct checkpoint *c, struct err *e)
 {
     uint64_t done = 0, total = 0;
 
+    ckpt_advise(c, FILE_ACCESS_RUNS);
     for (int pass = 0; pass < 2; pass++) { /* first to know the total */
         for (int i = 0; i < c->n_sources; i++) {
             for (int k = 0; k < c->sources[i].n_files; k++) {

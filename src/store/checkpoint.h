@@ -24,6 +24,7 @@
 #ifndef SPHINX_STORE_CHECKPOINT_H
 #define SPHINX_STORE_CHECKPOINT_H
 
+#include "core/file.h"
 #include "core/report.h"
 #include "core/status.h"
 #include "store/raw_tensor.h"
@@ -103,6 +104,9 @@ enum status ckpt_tensor(struct checkpoint *c, const char *name, const struct ckp
 /* The rank's part [F / ranks, D] of one expert of an EXPERT_ROWS tensor; otherwise as above. */
 enum status ckpt_expert(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int expert,
                         int rank, int ranks, struct tensor *out, struct err *e);
+
+/* How the mapped files will be read next. After ckpt_open: scattered, until all tensors were found. */
+void ckpt_advise(struct checkpoint *c, enum file_access access);
 
 /* Frees what was made anew for a name: its tensors are no longer valid. For callers that convert weights
  * one by one. Not while another thread uses the name. */
