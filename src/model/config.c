@@ -43,7 +43,7 @@ static void read_float(const struct reader *r, const char *key, float *value)
 
     if (v == NULL) return;
     d = json_number_value(v);
-    if (!json_is_number(v) || !(d > 0) || d > 1e12) {
+    if (!json_is_number(v) || !((float)d > 0) || d > 1e12) { /* 1e-51 is 0 as a float */
         err_set(r->err, STATUS_BAD_FORMAT, "%s: \"%s\" must be a number above 0", r->name, key);
         return;
     }
