@@ -46,14 +46,20 @@ static const struct golden_case cases[] = {
     { "llama_ens-rope_scaling", { TINY "llama_ens-rope_scaling" }, image, NULL },
     { "llama_ens-text", { TINY "llama_ens" }, NULL, NULL },
     { "llama_ens5", { TINY "llama_ens5" }, image, NULL },
+    { "llama_ens5", { TINY "llama_ens5-2shards" }, image, NULL },
     { "llama_ens5p2", { TINY "llama_ens5p2" }, image, NULL },
+    { "llama_ens5p2", { TINY "llama_ens5p2-2shards" }, image, NULL },
     { "llama_ens10", { TINY "llama_ens10" }, image, NULL },
+    { "llama_ens10", { TINY "llama_ens10-2shards" }, image, NULL },
     { "llama_ens_light", { TINY "llama_ens_light" }, image, NULL },
+    { "llama_ens_light", { TINY "llama_ens_light-2shards" }, image, NULL },
     { "llama_ens_light", { TINY "llama_ens_light-safetensors" }, image, NULL },
     { "llama_ens5_light", { TINY "llama_ens5_light" }, image, NULL },
+    { "llama_ens5_light", { TINY "llama_ens5_light-2shards" }, image, NULL },
     { "mixtral_sparse_ens", { TINY "mixtral_sparse_ens" }, image, NULL },
     { "mixtral_sparse_ens", { TINY "mixtral_sparse_ens-2shards" }, image, NULL },
     { "mixtral_sparse_ens5", { TINY "mixtral_sparse_ens5" }, image, NULL },
+    { "mixtral_sparse_ens5", { TINY "mixtral_sparse_ens5-2shards" }, image, NULL },
 };
 
 static const char *const ladder[] = {

@@ -96,7 +96,7 @@ static void test_same_bytes(void **state)
     static const char *const same[][3] = {
         { TINY "llama_ens", TINY "llama_ens-2shards", TINY "llama_ens-safetensors" },
         { TINY "mixtral_sparse_ens", TINY "mixtral_sparse_ens-2shards", NULL },
-        { TINY "llama_ens_light", TINY "llama_ens_light-safetensors", NULL },
+        { TINY "llama_ens_light", TINY "llama_ens_light-2shards", TINY "llama_ens_light-safetensors" },
     };
     struct scratch scratch;
 

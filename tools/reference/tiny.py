@@ -1,7 +1,7 @@
 """Writes the tiny random checkpoints under tests/data/tiny/, in upstream's exact layout.
 
     <llama_type>/            consolidated.00-of-01.model.pth, config.json, meta.json, tokenizer.model
-    llama_ens-2shards/       the same weights cut in two      (mixtral_sparse_ens-2shards/ too)
+    <llama_type>-2shards/    the same weights cut in two
     llama_ens-bf16/ -f16/    the same weights rounded
     llama_ens-rope_scaling/  the same weights, positions halved by config.json
     llama_ens-safetensors/   the same weights in one file     (llama_ens_light-safetensors/: indexed)
@@ -136,8 +136,8 @@ class Writer:
 
     def link(self, name: str, config: dict, to: str) -> None:
         path = self.folder(name, config)
-        file = "consolidated.00-of-01.model.pth"
-        (path / file).symlink_to(f"../{to}/{file}")
+        for file in sorted((self.top / to).glob("consolidated.*")):
+            (path / file.name).symlink_to(f"../{to}/{file.name}")
 
     def safetensors(self, name: str, config: dict, weights: Weights) -> None:
         save_file(prefixed(weights), self.folder(name, config) / "model.safetensors")
@@ -174,15 +174,14 @@ def write_all(top: Path, tokenizer: Path) -> None:
     ens_weights = weights_of("llama_ens")
     light_weights = weights_of("llama_ens_light")
     moe_weights = weights_of("mixtral_sparse_ens")
-    writer.pth("llama_ens", ens, ens_weights)
-    writer.pth("llama_ens_light", light, light_weights)
-    writer.pth("mixtral_sparse_ens", moe, moe_weights)
-    for name in ("llama_ens5", "llama_ens10", "llama_ens5p2"):
-        writer.link(name, model_config(name), "llama_ens")
-    writer.link("llama_ens5_light", model_config("llama_ens5_light"), "llama_ens_light")
-    writer.link("mixtral_sparse_ens5", model_config("mixtral_sparse_ens5"), "mixtral_sparse_ens")
-    writer.pth("llama_ens-2shards", ens, ens_weights, shards=2)
-    writer.pth("mixtral_sparse_ens-2shards", moe, moe_weights, shards=2)
+    for kind, shards in (("", 1), ("-2shards", 2)):
+        writer.pth(f"llama_ens{kind}", ens, ens_weights, shards)
+        writer.pth(f"llama_ens_light{kind}", light, light_weights, shards)
+        writer.pth(f"mixtral_sparse_ens{kind}", moe, moe_weights, shards)
+        for name in ("llama_ens5", "llama_ens10", "llama_ens5p2"):
+            writer.link(f"{name}{kind}", model_config(name), f"llama_ens{kind}")
+        writer.link(f"llama_ens5_light{kind}", model_config("llama_ens5_light"), f"llama_ens_light{kind}")
+        writer.link(f"mixtral_sparse_ens5{kind}", model_config("mixtral_sparse_ens5"), f"mixtral_sparse_ens{kind}")
     writer.pth("llama_ens-bf16", ens, {k: v.bfloat16() for k, v in ens_weights.items()})
     writer.pth("llama_ens-f16", ens, {k: v.half() for k, v in ens_weights.items()})
     writer.link("llama_ens-rope_scaling", ens | {"rope_scaling": 0.5}, "llama_ens")
