@@ -4,7 +4,7 @@
  *   0  "BM"  size[4]  reserved[4]  offset of the pixels[4]
  *   14 header size[4], which tells the kind:
  *      12 (OS/2 1.x)        width[2] height[2] planes[2] bits[2]
- *      40, 52, 56, 64, 108, 124 width[4] height[4] planes[2] bits[2] compression[4] size[4] dpi[8] colours[4]
+ *      40, 52, 56, 64, 108, 124 width[4] height[4] planes[2] bits[2] compression[4] size[4] dpi[8] colors[4]
  *                           a negative height means the top row comes first
  *   masks[3 * 4] after a header of 40 when compression is BITFIELDS, else at its offset 40
  *   palette: blue, green, red and, except in OS/2 1.x, a spare byte
@@ -201,7 +201,7 @@ static void run_paint(const struct bitmap *b, struct image *im, struct run_curso
 }
 
 /* Codes are pairs: (n, v) n times v; (0, 0) next row; (0, 1) end; (0, 2) dx dy move; (0, n) n pixels follow,
- * padded to an even number of bytes. Pixels that are passed over keep colour 0. */
+ * padded to an even number of bytes. Pixels that are passed over keep color 0. */
 static enum status runs_read(const struct bitmap *b, struct image *im, struct err *e)
 {
     struct run_cursor at = { 0 };

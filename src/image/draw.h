@@ -17,7 +17,7 @@ struct img_color {
     unsigned char r, g, b;
 };
 
-/* The demo's colours, in the order in which it hands them out: red, blue, green, purple, orange. */
+/* The demo's colors, in the order in which it hands them out: red, blue, green, purple, orange. */
 enum { IMG_COLORS = 5 };
 extern const struct img_color img_colors[IMG_COLORS];
 extern const char *const img_color_names[IMG_COLORS];

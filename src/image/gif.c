@@ -1,6 +1,6 @@
 /*
  * gif.c - the first frame of a GIF through giflib, laid on its screen as Pillow lays it: where the frame
- * leaves the screen uncovered there is the transparent colour if one is named, else colour 0; a frame that
+ * leaves the screen uncovered there is the transparent color if one is named, else color 0; a frame that
  * overhangs the screen enlarges it.
  *
  * Records are read one by one up to that frame: DGifSlurp would decode every frame of a long animation.
@@ -41,7 +41,7 @@ static enum status gif_failure(const struct img_source *s, int code, struct err 
                    text != NULL ? text : "the data is corrupt");
 }
 
-/* Reads an extension whole. A graphics control block may name the frame's transparent colour. */
+/* Reads an extension whole. A graphics control block may name the frame's transparent color. */
 static bool extension_read(GifFileType *gif, int *transparent)
 {
     GifByteType *block;
@@ -89,7 +89,7 @@ static void palette_load(struct palette *p, const ColorMapObject *map)
     }
 }
 
-/* One row of indices becomes colours in place: the pixel row holds them in its first third until then. */
+/* One row of indices becomes colors in place: the pixel row holds them in its first third until then. */
 static bool row_read(GifFileType *gif, unsigned char *row, int width, const struct palette *p)
 {
     if (DGifGetLine(gif, row, width) == GIF_ERROR) return false;

@@ -2,7 +2,7 @@
  * png.c - PNG through libpng, read to RGB as Pillow converts it and written from RGB.
  *
  * Reading: palette and grey of any depth to 8 bits, alpha dropped, 16 bits to their high byte, gamma and
- * colour profiles ignored. As in jpeg.c, setjmp stands in an inner function and all state in a struct of the
+ * color profiles ignored. As in jpeg.c, setjmp stands in an inner function and all state in a struct of the
  * outer.
  */
 #include <setjmp.h>

@@ -1,5 +1,5 @@
 /*
- * pnm.c - the portable bitmap family: P1 P4 bilevel, P2 P5 grey, P3 P6 colour; the first three in decimal,
+ * pnm.c - the portable bitmap family: P1 P4 bilevel, P2 P5 grey, P3 P6 color; the first three in decimal,
  * the others binary.
  *
  *   "P6" width height maxval one-space bytes     (white space and # comments between; no maxval in P1 and P4)
@@ -94,7 +94,7 @@ static unsigned char sample_scale(const struct pnm *p, int64_t v)
     return p->maxval == 255 ? (unsigned char)v : (unsigned char)lrint((double)v / p->maxval * 255);
 }
 
-/* Grey or colour values into the image; one value is spread over the pixel, three make it. */
+/* Grey or color values into the image; one value is spread over the pixel, three make it. */
 static void sample_store(const struct pnm *p, struct image *im, size_t i, unsigned char v)
 {
     if (p->kind == 3 || p->kind == 6)

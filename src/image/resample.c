@@ -4,7 +4,7 @@
  *   img_resample:  rows that matter -> [rows, out_w, 3] 8 bit -> columns -> [out_h, out_w, 3]
  *
  * An axis is a table: per result its weights, the input positions they belong to, and the sum of the weights
- * that fell on fill colour. That sum times the fill colour is exact integer arithmetic, so leaving the
+ * that fell on fill color. That sum times the fill color is exact integer arithmetic, so leaving the
  * padding out changes no bit.
  */
 #include "image/resample.h"
@@ -20,7 +20,7 @@ enum { WEIGHT_BITS = 22, WEIGHT_HALF = 1 << (WEIGHT_BITS - 1) };
 struct table {
     int count, taps_max;
     int *low, *taps; /* [count]: first input position, relative to the image, and how many */
-    int *outside;    /* [count]: sum of the weights on fill colour */
+    int *outside;    /* [count]: sum of the weights on fill color */
     int *weights;    /* [count, taps_max] */
 };
 
@@ -135,8 +135,8 @@ static void row_resample(unsigned char *out, const unsigned char *in, const stru
     }
 }
 
-/* One result row from rows of `size` bytes; sums is scratch for one row. Rows of fill colour stay exactly
- * that colour in the horizontal pass, since its weights sum to 1 within a few units of 2^-22. */
+/* One result row from rows of `size` bytes; sums is scratch for one row. Rows of fill color stay exactly
+ * that color in the horizontal pass, since its weights sum to 1 within a few units of 2^-22. */
 static void column_resample(unsigned char *out, const unsigned char *rows, size_t size, const struct table *t,
                             int y, const unsigned char *fill, int *sums)
 {

@@ -12,7 +12,7 @@
 
 /* One axis of a resampling from `from` to `to` positions. Only results first .. first + count - 1 are wanted,
  * and only input positions offset .. offset + (the image's own size) - 1 hold the image; the rest is the fill
- * colour. Padding and cropping cost nothing: the padded square or the uncropped result never exists. */
+ * color. Padding and cropping cost nothing: the padded square or the uncropped result never exists. */
 struct img_axis {
     int from, offset;
     long long to, first;

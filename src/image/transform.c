@@ -2,7 +2,7 @@
  * transform.c - padded_resize and resized_center_crop of accessory/data/transform.py, as windows on one
  * Pillow resampling: the padded square and the uncropped result are never made.
  *
- *   padded_resize         [H, W] inside [M, M] of the fill colour, M = max(W, H)  ->  [S, S]
+ *   padded_resize         [H, W] inside [M, M] of the fill color, M = max(W, H)  ->  [S, S]
  *   resized_center_crop   [H, W]  ->  shorter side S, of it the middle [S, S]
  */
 #include "image/transform.h"

@@ -72,11 +72,11 @@ static enum status locate(struct answer *a, const struct sphinx_session *s, cons
         to = to_pixels(s, v[2], v[3]);
         if (p->n_values == 4) {
             boxes[a->public.n_boxes++] = (sphinx_box){
-                label, { from.x, from.y, to.x, to.y }, { v[0], v[1], v[2], v[3] }, confidence, (int)r->colour
+                label, { from.x, from.y, to.x, to.y }, { v[0], v[1], v[2], v[3] }, confidence, (int)r->color
             };
         } else {
             points[a->public.n_points++] = (sphinx_point){ label,      { from.x, from.y }, { v[0], v[1] },
-                                                           confidence, (int)r->colour,     person_of(g, i) };
+                                                           confidence, (int)r->color,      person_of(g, i) };
         }
     }
     return STATUS_OK;
@@ -256,7 +256,7 @@ static struct img_region draw_region(const struct answer *a, const struct img_sq
                                      struct img_point *points)
 {
     struct img_region out = {
-        .label = label, .color = img_colors[r->colour], .boxes = boxes, .points = points
+        .label = label, .color = img_colors[r->color], .boxes = boxes, .points = points
     };
 
     for (size_t i = 0; i < r->n_parts; i++) {

@@ -2,7 +2,7 @@
  * grounding.c - see grounding.h.
  *
  * One pass over the text finds regions; a tagged one takes back the bare lists that stood inside its phrase.
- * A second pass over the regions gives colours, a third puts key points together to persons. Nothing recurses
+ * A second pass over the regions gives colors, a third puts key points together to persons. Nothing recurses
  * and no byte is looked at more than a few times, so hostile answers cost no more than long ones.
  */
 #include "text/grounding.h"
@@ -261,16 +261,16 @@ static bool regions_find(struct grounding *g, const char *text, size_t size)
     return true;
 }
 
-static void colours_set(struct grounding *g)
+static void colors_set(struct grounding *g)
 {
-    unsigned colour = 0;
+    unsigned color = 0;
     size_t pass, i;
 
     for (pass = 0; pass < 2; pass++) {
         for (i = g->n_regions; i-- > 0;) {
             if (g->regions[i].tagged != (pass == 0)) continue;
-            g->regions[i].colour = colour;
-            colour = (colour + 1) % GROUND_COLOUR_COUNT;
+            g->regions[i].color = color;
+            color = (color + 1) % GROUND_COLOR_COUNT;
         }
     }
 }
@@ -330,7 +330,7 @@ enum status grounding_parse(struct grounding *g, const char *text, size_t size, 
         grounding_free(g);
         return err_no_memory(e, "the boxes of the answer");
     }
-    colours_set(g);
+    colors_set(g);
     return STATUS_OK;
 }
 

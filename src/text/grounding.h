@@ -17,7 +17,7 @@
  *
  * Differences from upstream's demo (multi_turn_mm_box.py): regions come in reading order; whole numbers
  * count; a phrase starts at the last <p> before its </p>, upstream's may swallow an earlier tag; every bare
- * list has a colour of its own. Colours are given as upstream does: from the last region to the first, tagged
+ * list has a color of its own. Colors are given as upstream does: from the last region to the first, tagged
  * ones before bare ones.
  */
 #ifndef SPHINX_TEXT_GROUNDING_H
@@ -31,7 +31,7 @@
 #include "text/span.h"
 
 enum {
-    GROUND_COLOUR_COUNT = 5, /* red, blue, green, purple, orange */
+    GROUND_COLOR_COUNT = 5, /* red, blue, green, purple, orange */
     GROUND_JOINT_COUNT = 17, /* COCO's key points, from nose to right_ankle */
 };
 
@@ -49,7 +49,7 @@ struct ground_region {
     struct span list;   /* in the text, with the brackets */
     struct span whole;  /* from <p>, or the bracket, to the bracket */
     size_t part_first, n_parts;
-    unsigned colour; /* 0 .. GROUND_COLOUR_COUNT-1 */
+    unsigned color; /* 0 .. GROUND_COLOR_COUNT-1 */
 };
 
 struct ground_person {

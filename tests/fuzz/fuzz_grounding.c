@@ -18,7 +18,7 @@ static void check_region(const struct grounding *g, size_t i, const char *text, 
     assert(r->list.begin < r->list.end && r->list.end == r->whole.end && r->whole.end <= size);
     assert(text[r->list.begin] == '[' && text[r->list.end - 1] == ']');
     assert(r->n_parts > 0 && r->part_first + r->n_parts <= g->n_parts);
-    assert(r->colour < GROUND_COLOUR_COUNT);
+    assert(r->color < GROUND_COLOR_COUNT);
     if (i > 0) {
         assert(g->regions[i - 1].whole.end <= r->whole.begin);
         assert(g->regions[i - 1].part_first + g->regions[i - 1].n_parts == r->part_first);

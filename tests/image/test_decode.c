@@ -147,8 +147,8 @@ static void test_lying_bmp(void **state)
 
 static void test_bmp_runs_end_early(void **state)
 {
-    /* 3 x 2, RLE8, palette of two: one pixel of colour 1 at the lower left, a run past the row's end, then
-     * the end of the bitmap; the upper row keeps colour 0. */
+    /* 3 x 2, RLE8, palette of two: one pixel of color 1 at the lower left, a run past the row's end, then
+     * the end of the bitmap; the upper row keeps color 0. */
     static const unsigned char data[] =
         "BM\0\0\0\0\0\0\0\0\x3e\0\0\0\x28\0\0\0\3\0\0\0\2\0\0\0\1\0\x08\0\1\0\0\0\0\0\0\0\0\0\0\0"
         "\0\0\0\0\2\0\0\0\0\0\0\0\x10\x20\x30\0\x40\x50\x60\0\1\1\xff\0\0\1";

@@ -67,7 +67,7 @@ static void test_square_clamp(void **state)
     assert_true(p.x == 0 && p.y == 12.5);
 }
 
-/* A picture of the padding's colour stays that colour everywhere, edges of the padding included. */
+/* A picture of the padding's color stays that color everywhere, edges of the padding included. */
 static void test_prepare(void **state)
 {
     struct img_square s;

@@ -24,7 +24,7 @@ static struct grounding parse(const char *text)
     return g;
 }
 
-/* Writes what was found as one line: phrase, colour, parts with the text of their numbers' values. */
+/* Writes what was found as one line: phrase, color, parts with the text of their numbers' values. */
 static void describe(const struct grounding *g, const char *text, char *out, size_t size)
 {
     size_t i, k, n = 0;
@@ -36,7 +36,7 @@ static void describe(const struct grounding *g, const char *text, char *out, siz
 
         n += (size_t)snprintf(out + n, size - n, "%s%.*s:%s", i > 0 ? " | " : "",
                               (int)(r->phrase.end - r->phrase.begin), text + r->phrase.begin,
-                              img_color_names[r->colour]);
+                              img_color_names[r->color]);
         for (k = r->part_first; k < r->part_first + r->n_parts; k++) {
             assert_int_equal(g->parts[k].region, i);
             for (v = 0; v < g->parts[k].n_values; v++)
@@ -90,7 +90,7 @@ static const struct {
     { "<p></p>[0.1,0.2]", ":red 0.1,0.2", 0 },
     { "</p>[0.1,0.2]<p>", ":red 0.1,0.2", 0 },
     { "<p>x</p>[0.1,0.2,0.3]", "", 1 },
-    /* colours go round: last to first, tagged before bare */
+    /* colors go round: last to first, tagged before bare */
     { "[.1,.1] <p>a</p>[.2,.2] [.3,.3] <p>b</p>[.4,.4] <p>c</p>[.5,.5] [.6,.6]",
       ":red 0.1,0.1 | a:green 0.2,0.2 | :orange 0.3,0.3 | b:blue 0.4,0.4 | c:red 0.5,0.5 | :purple 0.6,0.6",
       0 },
@@ -176,14 +176,14 @@ static void test_persons(void **state)
     grounding_free(&g);
 }
 
-/* The drawing of image/ has its own tables of the same joints and colours. */
+/* The drawing of image/ has its own tables of the same joints and colors. */
 static void test_same_joints_as_drawing(void **state)
 {
     size_t joint;
 
     (void)state;
     assert_int_equal(GROUND_JOINT_COUNT, IMG_JOINTS);
-    assert_int_equal(GROUND_COLOUR_COUNT, IMG_COLORS);
+    assert_int_equal(GROUND_COLOR_COUNT, IMG_COLORS);
     for (joint = 0; joint < GROUND_JOINT_COUNT; joint++) {
         char text[64];
         struct grounding g;
