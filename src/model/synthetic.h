@@ -13,7 +13,7 @@
 
 struct synthetic_options {
     const char *llama_type;
-    const char *config_path; /* NULL: the released sizes */
+    const char *config_path; /* NULL: the released sizes, with the tensors that upstream stores unused */
     const char *
         tokenizer_path; /* copied, and its size is the vocabulary; NULL: 32000 words and no tokenizer.model */
     int shards;         /* 1 and up; must divide what is split */
