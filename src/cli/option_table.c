@@ -133,7 +133,7 @@ const struct option option_rows[] = {
     { "-ctk --cache-type-k", "", OPTION_CHOICE, AT(kv_keys), "TYPE", "f32 f16 bf16", 0, 0, COMPUTES,
       GROUP_MACHINE, "type of the cached keys: f32 for float32 weights, else f16, unless given" },
     { "-ctv --cache-type-v", "", OPTION_CHOICE, AT(kv_values), "TYPE", "f32 f16 bf16", 0, 0, COMPUTES,
-      GROUP_MACHINE, "type of the cached values; for now that of the keys" },
+      GROUP_MACHINE, "type of the cached values: that of the keys" },
 };
 
 const size_t option_count = sizeof option_rows / sizeof option_rows[0];

@@ -31,7 +31,7 @@
 #include "text/span.h"
 
 enum {
-    GROUND_COLOR_COUNT = 5, /* red, blue, green, purple, orange */
+    GROUND_COLOR_COUNT = 5,  /* red, blue, green, purple, orange */
     GROUND_JOINT_COUNT = 17, /* COCO's key points, from nose to right_ankle */
 };
 
