@@ -25,8 +25,8 @@ int arguments_check(const struct settings *s)
     if (question_piped && is_standard_input(s->image))
         return usage_error(s->command, "--image and the question cannot both come from standard input");
     if (s->kv_keys != NULL && s->kv_values != NULL && strcmp(s->kv_keys, s->kv_values) != 0)
-        return usage_error(s->command, "-ctk %s and -ctv %s: keys and values share one type",
-                           s->kv_keys, s->kv_values);
+        return usage_error(s->command, "-ctk %s and -ctv %s: keys and values share one type", s->kv_keys,
+                           s->kv_values);
     return CODE_OK;
 }
 
