@@ -9,7 +9,7 @@
  * -f keeps the cases whose "op dtype MxKxN" contains the text. -u, with one thread, counts processor time instead of the
  * clock's: on a machine with busy neighbours that is the time the kernel itself took.
  */
-#include "backend/cpu/cpu.h"
+#include "backend/cpu/limits.h"
 #include "core/report.h"
 
 #include <omp.h>
@@ -18,107 +18,31 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { RUNS_MAX = 1000, READ_BYTES = 512 << 20 };
+enum { RUNS_MAX = 1000, READ_BYTES = LIMIT_MEMORY_BYTES };
 
 struct bench {
     struct exec exec;
     const struct backend *backend;
     const char *filter;
     double seconds; /* at least, for one case */
-    bool processor_time;
-    unsigned char *memory;      /* READ_BYTES of weights, larger than any cache */
-    double flops, bytes_second; /* limits, as last measured */
+    double (*clock)(void);
+    unsigned char *memory; /* READ_BYTES of weights, larger than any cache */
+    enum cpu_level level;
 };
 
 /* ---- limits -------------------------------------------------------------------------------------------------- */
 
-typedef float v4 __attribute__((vector_size(16)));
-typedef float v8 __attribute__((vector_size(32)));
-typedef float v16 __attribute__((vector_size(64)));
-
-/* Twelve independent chains of a = a * x + y; the sum keeps the compiler honest. */
-#define DEFINE_PEAK(name, type, target_text)                                                                 \
-    __attribute__((target(target_text), optimize("O3,unroll-loops,fp-contract=fast"))) static float name(    \
-        int64_t rounds)                                                                                      \
-    {                                                                                                        \
-        type s[12], x = (type){ 0 } + 0.999f, y = (type){ 0 } + 0.001f;                                      \
-        float total = 0;                                                                                     \
-                                                                                                             \
-        for (int i = 0; i < 12; i++) s[i] = (type){ 0 } + (float)i;                                          \
-        for (int64_t r = 0; r < rounds; r++)                                                                 \
-            for (int i = 0; i < 12; i++) s[i] = s[i] * x + y;                                                \
-        for (int i = 0; i < 12; i++) total += s[i][0];                                                       \
-        return total;                                                                                        \
-    }
-
-#ifdef __x86_64__
-DEFINE_PEAK(peak_portable, v4, "sse2")
-DEFINE_PEAK(peak_avx2, v8, "avx2,fma")
-DEFINE_PEAK(peak_avx512, v16, "avx512f")
-#else
-DEFINE_PEAK(peak_portable, v4, "")
-#endif
-
-static int lanes_of(const char *level)
-{
-    return level[0] != 'a' ? 4 : level[3] == '2' ? 8 : 16;
-}
-
-static float peak(const char *level, int64_t rounds)
-{
-#ifdef __x86_64__
-    if (lanes_of(level) == 8) return peak_avx2(rounds);
-    if (lanes_of(level) == 16) return peak_avx512(rounds);
-#endif
-    return peak_portable(rounds);
-}
-
-static volatile float sink;
-
-static double now(const struct bench *b)
+static double processor_seconds(void)
 {
     struct timespec t;
 
-    if (!b->processor_time) return clock_seconds();
     clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &t);
     return (double)t.tv_sec + 1e-9 * (double)t.tv_nsec;
 }
 
-static void measure_flops(struct bench *b)
+static double limit_now(const struct bench *b, enum limit limit)
 {
-    const int64_t rounds = 1 << 21;
-    double start = now(b);
-    float total = 0;
-
-#pragma omp parallel num_threads(b->exec.threads) reduction(+ : total)
-    total += peak(b->backend->level, rounds);
-    sink = total;
-    b->flops = (double)rounds * 12 * 2 * lanes_of(b->backend->level) * b->exec.threads / (now(b) - start);
-}
-
-static void measure_read(struct bench *b)
-{
-    double start = now(b);
-    float total = 0;
-
-#pragma omp parallel num_threads(b->exec.threads) reduction(+ : total)
-    {
-        size_t part = (size_t)READ_BYTES / (size_t)omp_get_num_threads() / 4 / 256 * 256;
-        const unsigned char *from = b->memory + 4 * part * (size_t)omp_get_thread_num();
-        v4 s[4] = { { 0 } };
-
-        for (size_t i = 0; i < part; i += 64) {
-            for (size_t stream = 0; stream < 4; stream++) {
-                const v4 *p = (const v4 *)(const void *)(from + stream * part + i);
-
-                __builtin_prefetch((const char *)p + 1024);
-                s[stream] += (p[0] + p[1]) + (p[2] + p[3]);
-            }
-        }
-        for (int i = 0; i < 4; i++) total += s[i][0];
-    }
-    sink = total;
-    b->bytes_second = READ_BYTES / (now(b) - start);
+    return limit_measure(limit, b->level, b->exec.threads, b->memory, b->clock);
 }
 
 /* ---- timing -------------------------------------------------------------------------------------------------- */
@@ -152,13 +76,12 @@ static void measure(struct bench *b, const struct work *w)
     for (int i = 0; i < 2; i++) {
         double before = spent;
 
-        w->bytes > 0 ? measure_read(b) : measure_flops(b);
-        limits[i] = w->bytes > 0 ? b->bytes_second : b->flops;
+        limits[i] = limit_now(b, w->bytes > 0 ? LIMIT_READ : LIMIT_F32);
         while (runs < RUNS_MAX && (spent - before < b->seconds / 2 || runs < 3 * (i + 1))) {
-            double start = now(b);
+            double start = b->clock();
 
             w->run(b, w, runs + 1);
-            times[runs] = now(b) - start;
+            times[runs] = b->clock() - start;
             spent += times[runs++];
         }
     }
@@ -387,7 +310,7 @@ static void bench_rows(struct bench *b)
 
 int main(int argc, char **argv)
 {
-    struct bench b = { .seconds = 0.3 };
+    struct bench b = { .seconds = 0.3, .clock = clock_seconds };
     const char *level = NULL;
     struct err e = { 0 };
     int option;
@@ -398,7 +321,7 @@ int main(int argc, char **argv)
         if (option == 't') b.exec.threads = atoi(optarg);
         if (option == 'f') b.filter = optarg;
         if (option == 's') b.seconds = atof(optarg);
-        if (option == 'u') b.processor_time = true;
+        if (option == 'u') b.clock = processor_seconds;
         if (option == '?' || b.exec.threads < 1) {
             fputs("usage: bench_ops [-l level] [-t threads] [-f filter] [-s seconds] [-u]\n", stderr);
             return 2;
@@ -408,15 +331,19 @@ int main(int argc, char **argv)
         fprintf(stderr, "bench_ops: %s\n", e.text);
         return 1;
     }
+    b.level = cpu_level_of(b.backend);
     b.exec.scratch = aligned_alloc(64, (size_t)b.exec.threads * KERNEL_SCRATCH_BYTES);
     b.memory = (unsigned char *)floats(READ_BYTES / (int64_t)sizeof(float));
     if (b.exec.scratch == NULL) return 1;
     /* Halves that are modest numbers as bf16, as f16, and in pairs as f32. */
     for (size_t i = 0; i < READ_BYTES; i += 2)
         b.memory[i + 1] = (unsigned char)((b.memory[i] & 1) << 7 | (0x3c + b.memory[i] % 3));
-    for (int i = 0; i < 3; i++) measure_flops(&b), measure_read(&b);
-    printf("# level %s, %d threads, %.1f GFLOP/s, %.1f GB/s\n", b.backend->level, b.exec.threads,
-           b.flops / 1e9, b.bytes_second / 1e9);
+    printf("# level %s, %d threads", b.backend->level, b.exec.threads);
+    for (enum limit i = 0; i < LIMIT_COUNT; i++) {
+        limit_now(&b, i);
+        printf(", %s %.1f G", limit_name(i), limit_now(&b, i) / 1e9);
+    }
+    printf("\n");
     bench_linear(&b);
     bench_gradients(&b);
     bench_attention(&b);

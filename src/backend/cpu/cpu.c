@@ -77,6 +77,11 @@ const char *cpu_level_name(enum cpu_level level)
     return backends[level].level;
 }
 
+enum cpu_level cpu_level_of(const struct backend *b)
+{
+    return (enum cpu_level)(b - backends);
+}
+
 enum status cpu_backend(const char *level, const struct backend **b, struct err *e)
 {
     char here[128] = "";

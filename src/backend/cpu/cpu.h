@@ -15,6 +15,8 @@ enum cpu_level { CPU_REF, CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_LEVEL_COUNT };
 /* The highest level this processor runs and the operating system saves registers for. */
 enum cpu_level cpu_level_best(void);
 const char *cpu_level_name(enum cpu_level level);
+/* Of a table that cpu_backend gave. */
+enum cpu_level cpu_level_of(const struct backend *b);
 
 /* By name, "auto" or NULL meaning the best. UNSUPPORTED, naming the levels that run here, when the name is unknown
  * or the processor lacks it. The table is constant and lives as long as the program. */
