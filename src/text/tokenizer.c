@@ -31,6 +31,7 @@ struct tokenizer {
     struct sp_ids special;
     struct tokenizer_file file;
     char *data; /* the file's bytes: file.pieces point here */
+    size_t data_size;
     const char *unknown;
     size_t unknown_size;
     size_t step_size_max;
@@ -87,6 +88,7 @@ enum status tok_open_memory(struct tokenizer **out, const unsigned char *data, s
         goto fail;
     }
     memcpy(t->data, data, size);
+    t->data_size = size;
     st = sp_open(&t->model, data, size, name, e);
     if (st != STATUS_OK) goto fail;
     t->special = sp_special_ids(t->model);
@@ -152,6 +154,24 @@ const char *tok_piece(const struct tokenizer *t, int32_t id, size_t *size)
     text = t->file.pieces[id].text;
     *size = text.end - text.begin;
     return t->data + text.begin;
+}
+
+float tok_score(const struct tokenizer *t, int32_t id)
+{
+    assert(id >= 0 && (size_t)id < t->file.n_pieces);
+    return t->file.pieces[id].score;
+}
+
+int tok_kind(const struct tokenizer *t, int32_t id)
+{
+    assert(id >= 0 && (size_t)id < t->file.n_pieces);
+    return t->file.pieces[id].kind;
+}
+
+const unsigned char *tok_file(const struct tokenizer *t, size_t *size)
+{
+    *size = t->data_size;
+    return (const unsigned char *)t->data;
 }
 
 enum status tok_encode(const struct tokenizer *t, const char *text, size_t size, unsigned flags,

@@ -40,6 +40,14 @@ int32_t tok_eos(const struct tokenizer *t);
  * NULL for an id outside 0 .. vocab-1. */
 const char *tok_piece(const struct tokenizer *t, int32_t id, size_t *size);
 
+/* A piece's score, by which SentencePiece merges, and its kind as the file numbers it (enum piece_kind in tokenizer_file.h); id is 0
+ * .. vocab-1. */
+float tok_score(const struct tokenizer *t, int32_t id);
+int tok_kind(const struct tokenizer *t, int32_t id);
+
+/* The file's bytes, borrowed: what tok_open_memory takes. */
+const unsigned char *tok_file(const struct tokenizer *t, size_t *size);
+
 enum tok_flag {
     TOK_BOS = 1, /* begin-of-sentence before the text's ids: what upstream does with every prompt */
     TOK_EOS = 2, /* end-of-sentence behind them */

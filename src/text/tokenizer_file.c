@@ -141,6 +141,7 @@ static enum status piece_check(const struct reader *r, struct piece *p, uint64_t
                        id, (unsigned long long)kind);
     if (!isfinite(score))
         return err_set(r->e, STATUS_BAD_FORMAT, "%s: the score of piece %zu is not finite", r->name, id);
+    p->score = score;
     p->kind = (uint8_t)kind;
     if (kind == PIECE_BYTE && !byte_parse(text, size, &p->byte))
         return err_set(r->e, STATUS_BAD_FORMAT, "%s: piece %zu should be a byte such as <0x0A>", r->name, id);

@@ -33,6 +33,7 @@ enum piece_kind {
 
 struct piece {
     struct span text;   /* in the file's bytes: valid UTF-8, not empty */
+    float score;        /* finite */
     uint8_t kind;       /* enum piece_kind */
     unsigned char byte; /* of PIECE_BYTE */
 };

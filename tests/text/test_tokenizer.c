@@ -173,7 +173,8 @@ static void test_many_threads(void **state)
 
 static void test_properties(void **state)
 {
-    struct tokenizer *t = tokenizer_open();
+    struct tokenizer *t = tokenizer_open(), *again;
+    const unsigned char *file;
     int32_t *ids;
     size_t n;
     struct err e = { 0 };
@@ -185,6 +186,12 @@ static void test_properties(void **state)
     assert_int_equal(tok_eos(t), 2);
     assert_memory_equal(tok_piece(t, 13, &n), "<0x0A>", 6);
     assert_int_equal(n, 6);
+    assert_int_equal(tok_kind(t, 13), 6);               /* a byte */
+    assert_true(tok_score(t, 300) < tok_score(t, 290)); /* merged later */
+    file = tok_file(t, &n);
+    assert_int_equal(tok_open_memory(&again, file, n, "again", NULL), STATUS_OK);
+    assert_int_equal(tok_vocab_size(again), 512);
+    tok_close(again);
     assert_null(tok_piece(t, -1, &n));
     assert_null(tok_piece(t, 512, &n));
 
