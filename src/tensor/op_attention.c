@@ -15,6 +15,25 @@ static void attention_backward(struct ctx *c, const void *args)
     c->backend->attention_backward(&c->exec, a->y, a->q, a->k, a->v, &a->s);
 }
 
+static double dtype_bytes_each(enum dtype t)
+{
+    return (double)dtype_info(t)->block_bytes / (double)dtype_info(t)->block_elements;
+}
+
+/* Two products with every position seen; the rows of a segment are read once. */
+static void count_attention(struct ctx *c, int64_t T, const struct tensor *k, const struct tensor *v,
+                            const struct attention_shape *s)
+{
+    double seen = 0, positions = 0, width = (double)tensor_columns(k);
+
+    for (int64_t t = 0; t < T; t++) {
+        seen += s->count[t];
+        if (t + 1 == T || s->first[t + 1] != s->first[t]) positions += s->count[t];
+    }
+    count_work(c, 4.0 * seen * s->heads * s->head_dim,
+               positions * width * (dtype_bytes_each(k->dtype) + dtype_bytes_each(v->dtype)));
+}
+
 struct tensor *attention(struct ctx *c, struct tensor *q, struct tensor *k, struct tensor *v,
                          const struct attention_shape *s)
 {
@@ -26,6 +45,7 @@ struct tensor *attention(struct ctx *c, struct tensor *q, struct tensor *k, stru
     assert(tensor_columns(k) == (int64_t)s->kv_heads * s->head_dim && tensor_columns(v) == tensor_columns(k));
     args.y = tensor_new(c, tensor_rows(q), tensor_columns(q), has_grad(q) || has_grad(k) || has_grad(v));
     if (args.y == NULL) return NULL;
+    if (c->work != NULL) count_attention(c, tensor_rows(q), k, v, s);
     c->backend->attention(&c->exec, args.y, q, k, v, s);
     return tape_record(c, args.y, attention_backward, &args, sizeof args);
 }

@@ -30,6 +30,22 @@ static inline float *vec_grad(const struct tensor *t)
 struct tensor *tape_record(struct ctx *c, struct tensor *y, void (*backward)(struct ctx *, const void *),
                            const void *args, size_t size);
 
+/* Counts one op's work, if anybody wants to know. */
+static inline void count_work(struct ctx *c, double flop, double bytes)
+{
+    if (c->work == NULL) return;
+    c->work->flop += flop;
+    c->work->bytes += bytes;
+}
+
+/* T rows times a weight. */
+static inline void count_product(struct ctx *c, int64_t T, const struct tensor *w)
+{
+    size_t elements = (size_t)(tensor_rows(w) * tensor_columns(w));
+
+    count_work(c, 2.0 * (double)T * (double)elements, (double)dtype_bytes(w->dtype, elements));
+}
+
 /* True when the heavy ops should give up: failed before, or the caller cancelled (then the failure is recorded). */
 bool ctx_stopped(struct ctx *c);
 

@@ -70,6 +70,7 @@ struct tensor *depthwise_conv(struct ctx *c, struct tensor *x, const struct tens
     assert(tensor_rows(x) % (height * width) == 0 && size % 2 == 1);
     args.y = tensor_new(c, tensor_rows(x), tensor_columns(x), has_grad(x) || has_grad(w) || has_grad(bias));
     if (args.y == NULL) return NULL;
+    count_work(c, 2.0 * size * size * (double)(tensor_rows(x) * tensor_columns(x)), 0);
     c->backend->depthwise_conv(&c->exec, args.y, x, vec(w), vec(bias), height, width, size);
     return tape_record(c, args.y, depthwise_conv_backward, &args, sizeof args);
 }

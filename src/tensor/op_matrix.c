@@ -43,6 +43,7 @@ struct tensor *linear(struct ctx *c, struct tensor *x, const struct tensor *w, c
     assert(w->n_dims == 2 && tensor_columns(x) == w->dim[1] && (b == NULL || tensor_columns(b) == w->dim[0]));
     args.y = tensor_new(c, tensor_rows(x), w->dim[0], has_grad(x) || has_grad(w) || has_grad(b));
     if (args.y == NULL) return NULL;
+    count_product(c, tensor_rows(x), w);
     c->backend->linear(&c->exec, args.y, x, w, vec(b));
     return tape_record(c, args.y, linear_backward, &args, sizeof args);
 }
@@ -79,6 +80,7 @@ struct tensor *linear_transposed(struct ctx *c, struct tensor *x, const struct t
     assert(w->n_dims == 2 && tensor_columns(x) == w->dim[0]);
     args.y = tensor_new(c, tensor_rows(x), w->dim[1], has_grad(x) || has_grad(w));
     if (args.y == NULL) return NULL;
+    count_product(c, tensor_rows(x), w);
     c->backend->linear_transposed(&c->exec, tensor_f32(args.y), args.y->stride, tensor_f32(x), x->stride,
                                   tensor_rows(x), w, false);
     return tape_record(c, args.y, linear_transposed_backward, &args, sizeof args);

@@ -22,6 +22,12 @@
 #include "tensor/comm.h"
 #include "tensor/tape.h"
 
+/* What ops had to do, for benchmarks: a multiply-add is two operations. bytes are those of weights, and of cached keys
+ * and values, each counted once an op. */
+struct work {
+    double flop, bytes;
+};
+
 struct ctx {
     const struct backend *backend;
     struct exec exec;
@@ -29,6 +35,7 @@ struct ctx {
     struct tape *tape;           /* NULL: nothing is recorded */
     const struct comm *comm;     /* NULL: one rank */
     const struct report *report; /* NULL: neither progress nor cancelling */
+    struct work *work;           /* products, attention and convolutions add to it; NULL: nobody counts */
     /* Called by `observe` with every named intermediate: dumps, goldens, hunts for NaN. NULL: nobody looks. */
     void (*observer)(void *user, const char *name, const struct tensor *x);
     void *observer_user;
