@@ -36,12 +36,16 @@ enum gguf_kind {
     GGUF_KINDS
 };
 
+#define GGUF_MAGIC         "GGUF"
+#define GGUF_KEY_ALIGNMENT "general.alignment"
+
 enum {
+    GGUF_MAGIC_BYTES = 4,
     GGUF_VERSION = 3,
     GGUF_ALIGNMENT = 32, /* where general.alignment is not given, and what the writer writes */
     GGUF_DIMS_MAX = 4,
     GGUF_NAME_MAX = 63, /* bytes of a tensor's name that ggml takes */
-    GGUF_KEY_MAX = 65535,
+    GGUF_KEY_BYTES_MAX = 65535,
 };
 
 /* Text inside the file: not NUL-terminated, any bytes. */
