@@ -10,9 +10,9 @@
 
 static enum dtype dtype_named(const char *name)
 {
-    enum dtype t = 0;
+    enum dtype t = DTYPE_COUNT;
 
-    while (strcmp(dtype_info(t)->name, name) != 0) t++; /* the parser has let only known ones through */
+    dtype_find(name, &t); /* the parser has let only known ones through */
     return t;
 }
 

@@ -111,6 +111,17 @@ static enum status shards_check(const struct request *q, const struct ckpt_layer
                            name, i, dtype_info(t->dtype)->name, dtype_info(layer->shard[0]->dtype)->name);
         }
     }
+    if (p->axis >= 0 && p->axis == rule->n_dims - 1) {
+        const struct dtype_info *info = dtype_info(layer->shard[0]->dtype);
+
+        if (p->piece % (int64_t)info->block_elements != 0) {
+            return err_set(
+                q->e, STATUS_UNSUPPORTED,
+                "%s: tensor %s: pieces of %lld columns for %d shards and %d ranks would cut through "
+                "the blocks of %zu of %s",
+                path, name, (long long)p->piece, layer->n_shards, q->ranks, info->block_elements, info->name);
+        }
+    }
     return STATUS_OK;
 }
 
@@ -157,7 +168,8 @@ static enum status copy_make(const struct request *q, const struct raw_tensor *t
 static enum status rows_find(const struct request *q, const struct raw_tensor *t, const void **data,
                              int64_t *stride)
 {
-    const size_t alignment = dtype_info(t->dtype)->block_bytes;
+    const struct dtype_info *info = dtype_info(t->dtype);
+    const size_t alignment = info->block_elements == 1 ? info->block_bytes : 1; /* blocks are bytes */
     enum status st = raw_tensor_data(t, data, q->e);
     void *made;
 

@@ -41,7 +41,9 @@ bool shape_bytes(enum dtype dtype, const int64_t *dim, int n_dims, size_t *bytes
     const struct dtype_info *info = dtype_info(dtype);
     size_t n;
 
-    if (!shape_elements(dim, n_dims, &n) || n % info->block_elements != 0) return false;
+    size_t columns = n_dims > 0 && dim[n_dims - 1] >= 0 ? (size_t)dim[n_dims - 1] : 1;
+
+    if (!shape_elements(dim, n_dims, &n) || columns % info->block_elements != 0) return false;
     return !__builtin_mul_overflow(n / info->block_elements, info->block_bytes, bytes) && *bytes <= INT64_MAX;
 }
 

@@ -54,7 +54,9 @@ static enum status dtype_take(const struct safetensors_file *f, const char *name
 
     if (text == NULL) return bad_tensor(f, name, "it has no dtype", e);
     for (int i = 0; i < DTYPE_COUNT; i++) {
-        if (strcmp(text, dtype_info((enum dtype)i)->name_safetensors) != 0) continue;
+        const char *known = dtype_info((enum dtype)i)->name_safetensors;
+
+        if (known == NULL || strcmp(text, known) != 0) continue;
         *dtype = (enum dtype)i;
         return STATUS_OK;
     }
@@ -137,19 +139,42 @@ static enum status layout_check(struct safetensors_file *f, const unsigned char 
     return STATUS_OK;
 }
 
+/* What the header says about the file as a whole. Values that are not strings break the format's rule and are left out. */
+static enum status metadata_take(struct safetensors_file *f, const json_t *metadata, struct err *e)
+{
+    const char *key;
+    json_t *value;
+
+    f->metadata = arena_calloc(&f->arena, 2 * json_object_size(metadata), sizeof *f->metadata);
+    if (f->metadata == NULL) return err_no_memory(e, f->path);
+    json_object_foreach((json_t *)(uintptr_t)metadata, key, value)
+    {
+        char *copies[2];
+
+        if (!json_is_string(value)) continue;
+        copies[0] = arena_strdup(&f->arena, key);
+        copies[1] = arena_strdup(&f->arena, json_string_value(value));
+        if (copies[0] == NULL || copies[1] == NULL) return err_no_memory(e, f->path);
+        f->metadata[2 * f->n_metadata] = copies[0];
+        f->metadata[2 * f->n_metadata++ + 1] = copies[1];
+    }
+    return STATUS_OK;
+}
+
 static enum status header_take(struct safetensors_file *f, json_t *header, const unsigned char *base,
                                size_t size, struct err *e)
 {
     const char *key;
     json_t *value;
+    enum status st = metadata_take(f, json_object_get(header, metadata_key), e);
 
+    if (st != STATUS_OK) return st;
     f->tensors = arena_calloc(&f->arena, json_object_size(header), sizeof *f->tensors);
     if (f->tensors == NULL) return err_no_memory(e, f->path);
     json_object_foreach(header, key, value)
     {
         struct raw_tensor *t = &f->tensors[f->count];
         char *name;
-        enum status st;
 
         if (strcmp(key, metadata_key) == 0) continue;
         st = tensor_take(f, key, value, base, size, t, e);
@@ -226,6 +251,21 @@ void safetensors_close(struct safetensors_file *f)
     file_map_close(&f->map);
     arena_free(&f->arena);
     memset(f, 0, sizeof *f);
+}
+
+const struct raw_tensor *safetensors_find(const struct safetensors_file *f, const char *name)
+{
+    struct raw_tensor wanted = { .name = name };
+
+    return f->count > 0 ? bsearch(&wanted, f->tensors, f->count, sizeof wanted, by_name) : NULL;
+}
+
+const char *safetensors_metadata(const struct safetensors_file *f, const char *key)
+{
+    for (size_t i = 0; i < f->n_metadata; i++) {
+        if (strcmp(f->metadata[2 * i], key) == 0) return f->metadata[2 * i + 1];
+    }
+    return NULL;
 }
 
 /* ---- the index of a set -------------------------------------------------------------------------------- */
@@ -374,6 +414,14 @@ enum status safetensors_writer_open(struct safetensors_writer *w, const char *pa
         st = err_set(e, STATUS_BAD_ARGUMENT, "%s: the metadata are not UTF-8", path);
     }
     for (size_t i = 0; i < n_tensors && st == STATUS_OK; i++) {
+        const struct dtype_info *type = dtype_info(tensors[i].dtype);
+
+        if (type->name_safetensors == NULL) {
+            st = err_set(e, STATUS_UNSUPPORTED,
+                         "%s: cannot write tensor \"%s\": safetensors files have no type %s", path,
+                         tensors[i].name, type->name);
+            break;
+        }
         if (entry_add(header, &tensors[i], &w->left)) continue;
         st = err_set(e, STATUS_BAD_ARGUMENT,
                      "%s: cannot write tensor \"%s\": its name or shape is bad, or it is the "

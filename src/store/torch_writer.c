@@ -304,8 +304,12 @@ static enum status specs_check(struct torch_writer *w, const char *path, const s
         const struct tensor_spec *t = &tensors[i];
 
         names[i] = t->name;
-        if (t->name[0] == '\0' || storage_class(t->dtype) == NULL ||
-            !shape_bytes(t->dtype, t->dim, t->n_dims, &bytes)) {
+        if (storage_class(t->dtype) == NULL) {
+            return err_set(e, STATUS_UNSUPPORTED,
+                           "%s: cannot write tensor \"%s\": PyTorch's files have no type %s", path, t->name,
+                           dtype_info(t->dtype)->name);
+        }
+        if (t->name[0] == '\0' || !shape_bytes(t->dtype, t->dim, t->n_dims, &bytes)) {
             return err_set(e, STATUS_BAD_ARGUMENT,
                            "%s: cannot write tensor \"%s\" of dtype %s with %d dimensions", path, t->name,
                            dtype_info(t->dtype)->name, t->n_dims);

@@ -1,7 +1,10 @@
 /* dtype.c - see dtype.h. */
 #include "tensor/dtype.h"
 
+#include "tensor/quant.h"
+
 #include <assert.h>
+#include <strings.h>
 
 uint16_t f32_to_bf16(float f)
 {
@@ -102,6 +105,16 @@ const struct dtype_info *dtype_info(enum dtype t)
 {
     assert((unsigned)t < DTYPE_COUNT);
     return &infos[t];
+}
+
+bool dtype_find(const char *name, enum dtype *t)
+{
+    for (int i = 0; i < DTYPE_COUNT; i++) {
+        if (strcasecmp(infos[i].name, name) != 0) continue;
+        *t = (enum dtype)i;
+        return true;
+    }
+    return false;
 }
 
 size_t dtype_bytes(enum dtype t, size_t n)

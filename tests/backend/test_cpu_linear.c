@@ -4,7 +4,8 @@
  */
 #include "support/kernels.h"
 
-static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_F64 };
+static const enum dtype dtypes[] = { DTYPE_F32,  DTYPE_BF16, DTYPE_F16,  DTYPE_F64,
+                                     DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
 static const int64_t sizes_m[] = { 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 127, 257 };
 static const int64_t sizes_n[] = { 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 127, 257 };
 static const int64_t sizes_k[] = { 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 127, 255, 256, 257, 512, 1023 };
@@ -23,9 +24,10 @@ static void matches_the_definition(void **state)
     fixture_begin(&t, *state);
     for (int i = 0; i < COUNT(sizes_m) * COUNT(sizes_n); i++) {
         int64_t M = sizes_m[i % COUNT(sizes_m)], N = sizes_n[i / COUNT(sizes_m)];
-        int64_t K = sizes_k[(i * 5 + i / COUNT(sizes_k)) % COUNT(sizes_k)];
         enum dtype dtype = dtypes[i % COUNT(dtypes)];
-        struct tensor x = random_matrix(&t, M, K, i % 3), w = random_weight(&t, dtype, N, K, i % 2);
+        int64_t K = whole_blocks(dtype, sizes_k[(i * 5 + i / COUNT(sizes_k)) % COUNT(sizes_k)]);
+        struct tensor x = random_matrix(&t, M, K, i % 3),
+                      w = random_weight(&t, dtype, N, K, whole_blocks(dtype, i % 2));
         struct tensor got = random_matrix(&t, M, N, 3), want = random_matrix(&t, M, N, 0);
         float *bias = i % 4 == 0 ? NULL : random_floats(&t, N);
 
@@ -44,9 +46,11 @@ static void long_rows_match(void **state)
     struct fixture t;
 
     fixture_begin(&t, *state);
-    for (int i = 0; i < 8; i++) {
-        int64_t M = i % 2 ? 5 : 35, N = 37, K = 9001;
-        struct tensor x = random_matrix(&t, M, K, 0), w = random_weight(&t, dtypes[i / 2], N, K, 5);
+    for (int i = 0; i < 2 * COUNT(dtypes); i++) {
+        enum dtype dtype = dtypes[i / 2];
+        int64_t M = i % 2 ? 5 : 35, N = 37, K = whole_blocks(dtype, 9001);
+        struct tensor x = random_matrix(&t, M, K, 0),
+                      w = random_weight(&t, dtype, N, K, whole_blocks(dtype, 5));
         struct tensor got = random_matrix(&t, M, N, 1), want = random_matrix(&t, M, N, 0);
 
         t.ref->linear(&t.exec, &want, &x, &w, NULL);
@@ -63,9 +67,10 @@ static void gradients_match_the_definition(void **state)
 
     fixture_begin(&t, *state);
     for (int i = 0; i < COUNT(sizes_m) * COUNT(sizes_k); i++) {
-        int64_t M = sizes_m[i % COUNT(sizes_m)], K = sizes_k[i / COUNT(sizes_m)],
+        enum dtype dtype = dtypes[i % COUNT(dtypes)];
+        int64_t M = sizes_m[i % COUNT(sizes_m)], K = whole_blocks(dtype, sizes_k[i / COUNT(sizes_m)]),
                 N = sizes_n[(i * 3) % COUNT(sizes_n)];
-        struct tensor w = random_weight(&t, dtypes[i % COUNT(dtypes)], N, K, i % 2);
+        struct tensor w = random_weight(&t, dtype, N, K, whole_blocks(dtype, i % 2));
         struct tensor in = random_matrix(&t, M, N, i % 3), x = random_matrix(&t, M, K, i % 3);
         struct tensor got = random_matrix(&t, M, K, 2), want = random_matrix(&t, M, K, 0);
         struct tensor got_w = random_matrix(&t, N, K, 2), want_w = random_matrix(&t, N, K, 0);
@@ -125,9 +130,10 @@ static void pieces_give_the_same_bits(void **state)
     fixture_begin(&t, *state);
     for (int i = 0; i < 2 * COUNT(rows) * COUNT(dtypes); i++) {
         int axis = i % 2, count = i % 4 < 2 ? 2 : 3;
-        int64_t M = rows[i / 2 % COUNT(rows)], N = 66, K = 606;
+        enum dtype dtype = dtypes[i / 2 / COUNT(rows)];
+        int64_t M = rows[i / 2 % COUNT(rows)], N = 66, K = count * whole_blocks(dtype, 606 / count);
         struct tensor x = random_matrix(&t, M, K, 0), in = random_matrix(&t, M, N, 0);
-        struct tensor w = random_weight(&t, dtypes[i / 2 / COUNT(rows)], N, K, 0), parts;
+        struct tensor w = random_weight(&t, dtype, N, K, 0), parts;
         struct tensor whole = random_matrix(&t, M, N, 0), pieces = random_matrix(&t, M, N, 0);
         struct tensor whole_t = random_matrix(&t, M, K, 0), pieces_t = random_matrix(&t, M, K, 0);
         struct tensor_pieces p;
@@ -194,14 +200,22 @@ static void rows_are_independent(void **state)
         t.level->linear(&t.exec, &y, &some, &w, NULL);
         assert_same_bits(&y, &all, "linear of fewer rows");
     }
-    for (int64_t M = 2; M <= 32; M++) {
-        struct tensor some = x, y = random_matrix(&t, M, N, 0), one = random_matrix(&t, 1, N, 0);
+    for (int64_t M = 2; M <= BATCH_ROWS; M++) {
+        struct tensor some = x, y = random_matrix(&t, M, N, 0), one = random_matrix(&t, 1, N, 0), last = y;
+        struct tensor back = random_matrix(&t, M, K, 0), back_one = random_matrix(&t, 1, K, 0),
+                      back_last = back;
 
         some.dim[0] = M;
         t.level->linear(&t.exec, &y, &some, &w, NULL);
-        some.dim[0] = 1;
+        t.level->linear_transposed(&t.exec, back.data, K, y.data, N, M, &w, false);
+        some.dim[0] = last.dim[0] = back_last.dim[0] = 1;
+        some.data = tensor_f32(&x) + (M - 1) * x.stride;
+        last.data = tensor_f32(&y) + (M - 1) * N;
+        back_last.data = tensor_f32(&back) + (M - 1) * K;
         t.level->linear(&t.exec, &one, &some, &w, NULL);
-        assert_same_bits(&one, &y, "linear of one row");
+        t.level->linear_transposed(&t.exec, back_one.data, K, one.data, N, 1, &w, false);
+        assert_same_bits(&one, &last, "linear of one row");
+        assert_same_bits(&back_one, &back_last, "linear_transposed of one row");
     }
     fixture_end(&t);
 }

@@ -131,23 +131,36 @@ static inline struct tensor random_matrix(struct fixture *t, int64_t rows, int64
     return m;
 }
 
-/* The same rounded to a weight's dtype, at an odd address where the type allows bytes. */
+/* n, or the next number of elements that makes whole blocks of the dtype. */
+static inline int64_t whole_blocks(enum dtype dtype, int64_t n)
+{
+    int64_t block = (int64_t)dtype_info(dtype)->block_elements;
+
+    return (n + block - 1) / block * block;
+}
+
+/* The same rounded to a weight's dtype, at an odd address where the type allows bytes. Columns and gap are multiples of the
+ * dtype's block. */
 static inline struct tensor random_weight(struct fixture *t, enum dtype dtype, int64_t rows, int64_t columns,
                                           int64_t gap)
 {
+    enum { BLOCK_MAX = 256 };
     struct tensor w = tensor_matrix(dtype, NULL, rows, columns);
+    int64_t block = (int64_t)dtype_info(dtype)->block_elements;
 
     w.stride = columns + gap;
     w.data = guarded_bytes(t, dtype_bytes(dtype, (size_t)(rows * w.stride)), dtype == DTYPE_F32 ? 4 : 1);
-    for (int64_t i = 0; i < rows * w.stride; i++) {
-        float x = i % w.stride < columns ? random_float(t) : NAN;
-        double wide = (double)x;
+    for (int64_t i = 0; i < rows * w.stride; i += block) {
+        float x[BLOCK_MAX];
+        double wide;
         char *to = (char *)w.data + dtype_bytes(dtype, (size_t)i);
 
+        for (int64_t j = 0; j < block; j++) x[j] = i % w.stride < columns ? random_float(t) : NAN;
+        wide = (double)x[0];
         if (dtype == DTYPE_F64)
             memcpy(to, &wide, sizeof wide);
         else
-            dtype_info(dtype)->from_f32(to, &x, 1);
+            dtype_info(dtype)->from_f32(to, x, (size_t)block);
     }
     return w;
 }

@@ -1,0 +1,405 @@
+/*
+ * quant.c - see quant.h. Plain C, the definition: every operation is rounded by itself, so the bits are the same on every
+ * processor (the build forbids contraction).
+ */
+#include "tensor/quant.h"
+
+#include "tensor/dtype.h"
+
+#include <math.h>
+
+_Static_assert(sizeof(struct quant_q8_0) == 34 && sizeof(struct quant_q4_0) == 18 &&
+                   sizeof(struct quant_q4_k) == 144 && sizeof(struct quant_q6_k) == 210,
+               "blocks are stored as they stand");
+
+enum { Q4_K_GROUP = 32, Q4_K_GROUPS = 8, Q6_K_GROUP = 16, Q6_K_GROUPS = 16 };
+
+#define HALF_NAN 0x7e00u
+
+static void put_half(uint8_t p[2], uint16_t h)
+{
+    memcpy(p, &h, sizeof h);
+}
+
+static bool all_finite(const float *x, int n)
+{
+    float sum = 0; /* of zeros and NaN: a number that is not finite times zero is NaN */
+
+    for (int i = 0; i < n; i++) sum += x[i] * 0;
+    return sum == 0;
+}
+
+/* 1 / x; 0 where that is infinite: what so small a scale could tell apart, f16 rounds to zero. */
+static float inverse(float x)
+{
+    float y = 1 / x;
+
+    return isfinite(y) ? y : 0;
+}
+
+/* The nearest of low .. high, ties to even. NaN, which only overflow makes, gives low. */
+static int nearest(float x, int low, int high)
+{
+    const float round = 0x1.8p23f; /* added, it leaves no bits behind the point */
+
+    if (!(x > (float)low)) return low;
+    if (x >= (float)high) return high;
+    return (int)(x + round - round);
+}
+
+/* The first of the numbers that are farthest from zero; 0 if all are zero. */
+static float farthest(const float *x, int n)
+{
+    float far = 0;
+
+    for (int i = 0; i < n; i++) far = fabsf(x[i]) > fabsf(far) ? x[i] : far;
+    return far;
+}
+
+/* ---- q8_0 -------------------------------------------------------------------------------------------------- */
+
+void q8_0_row_to_f32(float *dst, const void *src, size_t n)
+{
+    const struct quant_q8_0 *b = src;
+
+    for (size_t k = 0; k < n; k += QUANT_SHORT, b++) {
+        float scale = f16_to_f32(quant_half(b->scale));
+
+        for (int i = 0; i < QUANT_SHORT; i++) dst[k + (size_t)i] = scale * (float)b->q[i];
+    }
+}
+
+/* Ties are rounded away from zero, unlike elsewhere: so other programs do. */
+static int8_t nearest_away(float x)
+{
+    float magnitude = fabsf(x);
+    int whole = (int)magnitude;
+
+    if (magnitude - (float)whole >= 0.5f) whole++;
+    return (int8_t)(x < 0 ? -whole : whole);
+}
+
+void q8_0_row_from_f32(void *dst, const float *src, size_t n)
+{
+    struct quant_q8_0 *b = dst;
+
+    for (size_t k = 0; k < n; k += QUANT_SHORT, b++) {
+        const float *x = src + k;
+        float scale = fabsf(farthest(x, QUANT_SHORT)) / 127, by = inverse(scale);
+
+        memset(b, 0, sizeof *b);
+        put_half(b->scale, HALF_NAN);
+        if (!all_finite(x, QUANT_SHORT)) continue;
+        put_half(b->scale, f32_to_f16(scale));
+        for (int i = 0; i < QUANT_SHORT; i++) b->q[i] = nearest_away(x[i] * by);
+    }
+}
+
+/* ---- q4_0 -------------------------------------------------------------------------------------------------- */
+
+void q4_0_row_to_f32(float *dst, const void *src, size_t n)
+{
+    const struct quant_q4_0 *b = src;
+
+    for (size_t k = 0; k < n; k += QUANT_SHORT, b++) {
+        float scale = f16_to_f32(quant_half(b->scale));
+
+        for (size_t i = 0; i < QUANT_SHORT / 2; i++) {
+            dst[k + i] = scale * (float)((b->q[i] & 15) - 8);
+            dst[k + i + QUANT_SHORT / 2] = scale * (float)((b->q[i] >> 4) - 8);
+        }
+    }
+}
+
+/* The farthest number becomes -8 exactly, whatever its sign; its opposite is cut off at 7. Ties go up. */
+void q4_0_row_from_f32(void *dst, const float *src, size_t n)
+{
+    struct quant_q4_0 *b = dst;
+
+    for (size_t k = 0; k < n; k += QUANT_SHORT, b++) {
+        const float *x = src + k;
+        float scale = farthest(x, QUANT_SHORT) / -8, by = inverse(scale);
+
+        memset(b, 0, sizeof *b);
+        put_half(b->scale, HALF_NAN);
+        if (!all_finite(x, QUANT_SHORT)) continue;
+        put_half(b->scale, f32_to_f16(scale));
+        for (int i = 0; i < QUANT_SHORT; i++) {
+            int q = (int)(x[i] * by + 8.5f), half = i % (QUANT_SHORT / 2);
+
+            b->q[half] |= (uint8_t)((q < 15 ? q : 15) << (i == half ? 0 : 4));
+        }
+    }
+}
+
+/* ---- q4_K -------------------------------------------------------------------------------------------------- */
+
+void q4_k_row_to_f32(float *dst, const void *src, size_t n)
+{
+    const struct quant_q4_k *b = src;
+
+    for (size_t k = 0; k < n; k += QUANT_LONG, b++) {
+        float scale = f16_to_f32(quant_half(b->scale)), offset = f16_to_f32(quant_half(b->offset));
+
+        for (int j = 0; j < Q4_K_GROUPS; j++) {
+            const uint8_t *q = b->q + j / 2 * Q4_K_GROUP;
+            float *out = dst + k + j * Q4_K_GROUP, group_scale, group_offset;
+            int s, o, shift = j % 2 * 4;
+
+            quant_q4_k_group(b, j, &s, &o);
+            group_scale = scale * (float)s;
+            group_offset = offset * (float)o;
+            for (int i = 0; i < Q4_K_GROUP; i++)
+                out[i] = group_scale * (float)(q[i] >> shift & 15) - group_offset;
+        }
+    }
+}
+
+/* What x[i] ~ scale * q[i] - offset is fitted to: weights that grow with the numbers, and their sums. */
+struct q4_k_fit {
+    const float *x;
+    float weight[Q4_K_GROUP];
+    float sum_w, sum_wx;
+};
+
+static void q4_k_weigh(struct q4_k_fit *f, const float *x)
+{
+    float squares = 0, mean;
+
+    f->x = x;
+    for (int i = 0; i < Q4_K_GROUP; i++) squares += x[i] * x[i];
+    mean = sqrtf(squares / Q4_K_GROUP);
+    f->sum_w = f->sum_wx = 0;
+    for (int i = 0; i < Q4_K_GROUP; i++) {
+        f->weight[i] = mean + fabsf(x[i]);
+        f->sum_w += f->weight[i];
+        f->sum_wx += f->weight[i] * x[i];
+    }
+}
+
+/* The weighted squared error of scale * q[i] + low. */
+static float q4_k_error(const struct q4_k_fit *f, const uint8_t *q, float scale, float low)
+{
+    float sum = 0;
+
+    for (int i = 0; i < Q4_K_GROUP; i++) {
+        float off = scale * (float)q[i] + low - f->x[i];
+
+        sum += f->weight[i] * (off * off);
+    }
+    return sum;
+}
+
+/* The scale and low <= 0 of least error for the q[i] that by * (x[i] - *low) rounds to. False: all q are equal. */
+static bool q4_k_solve(const struct q4_k_fit *f, float by, uint8_t *q, float *scale, float *low)
+{
+    float sum_q = 0, sum_qq = 0, sum_xq = 0, determinant;
+
+    for (int i = 0; i < Q4_K_GROUP; i++) {
+        int level = nearest(by * (f->x[i] - *low), 0, 15);
+        float wq = f->weight[i] * (float)level;
+
+        q[i] = (uint8_t)level;
+        sum_q += wq;
+        sum_qq += wq * (float)level;
+        sum_xq += wq * f->x[i];
+    }
+    determinant = f->sum_w * sum_qq - sum_q * sum_q;
+    if (!(determinant > 0)) return false;
+    *scale = (f->sum_w * sum_xq - f->sum_wx * sum_q) / determinant;
+    *low = (sum_qq * f->sum_wx - sum_q * sum_xq) / determinant;
+    if (*low > 0) {
+        *low = 0;
+        *scale = sum_xq / sum_qq;
+    }
+    return true;
+}
+
+/* The best scale and offset of a group by itself. The plain ones span its range; then 21 spans from a little less to a
+ * little more are tried, each improved by least squares. */
+static void q4_k_search(const float *x, float *best_scale, float *offset)
+{
+    float low = x[0], high = x[0], scale, error;
+    struct q4_k_fit f;
+    uint8_t q[Q4_K_GROUP];
+
+    for (int i = 1; i < Q4_K_GROUP; i++) {
+        low = x[i] < low ? x[i] : low;
+        high = x[i] > high ? x[i] : high;
+    }
+    low = low > 0 ? 0 : low; /* offsets are not negative */
+    *best_scale = 0;
+    *offset = -low;
+    if (high == low) return;
+    q4_k_weigh(&f, x);
+    scale = 1 / (15 / (high - low));
+    for (int i = 0; i < Q4_K_GROUP; i++) q[i] = (uint8_t)nearest(15 / (high - low) * (x[i] - low), 0, 15);
+    error = q4_k_error(&f, q, scale, low);
+    for (int step = 0; step <= 20; step++) {
+        float by = (-1.0f + 0.1f * (float)step + 15) / (high - low), try_scale, try_low = low, try_error;
+
+        if (!q4_k_solve(&f, by, q, &try_scale, &try_low)) continue;
+        try_error = q4_k_error(&f, q, try_scale, try_low);
+        if (!(try_error < error)) continue;
+        error = try_error;
+        scale = try_scale;
+        low = try_low;
+    }
+    *best_scale = scale;
+    *offset = -low;
+}
+
+/* The groups' scales and offsets as 6-bit parts of the largest. */
+static void q4_k_put_groups(struct quant_q4_k *b, const float *scale, const float *offset)
+{
+    float most_scale = 0, most_offset = 0, by_scale, by_offset;
+
+    for (int j = 0; j < Q4_K_GROUPS; j++) {
+        most_scale = scale[j] > most_scale ? scale[j] : most_scale;
+        most_offset = offset[j] > most_offset ? offset[j] : most_offset;
+    }
+    by_scale = most_scale > 0 ? 63 / most_scale : 0;
+    by_offset = most_offset > 0 ? 63 / most_offset : 0;
+    put_half(b->scale, f32_to_f16(most_scale / 63));
+    put_half(b->offset, f32_to_f16(most_offset / 63));
+    for (int j = 0; j < Q4_K_GROUPS; j++) {
+        int s = nearest(by_scale * scale[j], 0, 63), o = nearest(by_offset * offset[j], 0, 63);
+
+        if (j < 4) {
+            b->groups[j] = (uint8_t)s;
+            b->groups[j + 4] = (uint8_t)o;
+        } else {
+            b->groups[j + 4] = (uint8_t)((s & 15) | (o & 15) << 4);
+            b->groups[j - 4] |= (uint8_t)(s >> 4 << 6);
+            b->groups[j] |= (uint8_t)(o >> 4 << 6);
+        }
+    }
+}
+
+/* Elements are rounded last, to what the rounded scales will make of them. */
+void q4_k_row_from_f32(void *dst, const float *src, size_t n)
+{
+    struct quant_q4_k *b = dst;
+
+    for (size_t k = 0; k < n; k += QUANT_LONG, b++) {
+        float scale[Q4_K_GROUPS], offset[Q4_K_GROUPS];
+
+        memset(b, 0, sizeof *b);
+        put_half(b->scale, HALF_NAN);
+        if (!all_finite(src + k, QUANT_LONG)) continue;
+        for (int j = 0; j < Q4_K_GROUPS; j++) q4_k_search(src + k + j * Q4_K_GROUP, &scale[j], &offset[j]);
+        q4_k_put_groups(b, scale, offset);
+        for (int j = 0; j < Q4_K_GROUPS; j++) {
+            const float *x = src + k + j * Q4_K_GROUP;
+            uint8_t *q = b->q + j / 2 * Q4_K_GROUP;
+            float group_scale, group_offset;
+            int s, o;
+
+            quant_q4_k_group(b, j, &s, &o);
+            group_scale = f16_to_f32(quant_half(b->scale)) * (float)s;
+            group_offset = f16_to_f32(quant_half(b->offset)) * (float)o;
+            if (group_scale == 0) continue;
+            for (int i = 0; i < Q4_K_GROUP; i++)
+                q[i] |= (uint8_t)(nearest((x[i] + group_offset) / group_scale, 0, 15) << j % 2 * 4);
+        }
+    }
+}
+
+/* ---- q6_K -------------------------------------------------------------------------------------------------- */
+
+/* Far below the least f16: what is smaller is zero. */
+static const float q6_k_vanishing = 1e-15f;
+
+/* Where element i of a block lies: a byte of `low` and of `high`, and how far its bits are shifted there. */
+struct q6_k_place {
+    int low, low_shift, high, high_shift;
+};
+
+static struct q6_k_place q6_k_place(int i)
+{
+    int half = i / 128, in = i % 128;
+
+    return (struct q6_k_place){ half * 64 + in % 64, in / 64 * 4, half * 32 + in % 32, in / 32 * 2 };
+}
+
+void q6_k_row_to_f32(float *dst, const void *src, size_t n)
+{
+    const struct quant_q6_k *b = src;
+
+    for (size_t k = 0; k < n; k += QUANT_LONG, b++) {
+        float scale = f16_to_f32(quant_half(b->scale));
+
+        for (int i = 0; i < QUANT_LONG; i++) {
+            struct q6_k_place p = q6_k_place(i);
+            int q = (b->low[p.low] >> p.low_shift & 15) | (b->high[p.high] >> p.high_shift & 3) << 4;
+
+            dst[k + (size_t)i] = scale * (float)b->groups[i / Q6_K_GROUP] * (float)(q - 32);
+        }
+    }
+}
+
+/* The sums that give the best scale, sum_xq / sum_qq, for the q[i] that by * x[i] rounds to, weighted by x[i]^2. */
+static void q6_k_sums(const float *x, float by, float *sum_xq, float *sum_qq)
+{
+    *sum_xq = *sum_qq = 0;
+    for (int i = 0; i < Q6_K_GROUP; i++) {
+        float q = (float)nearest(by * x[i], -32, 31), w = x[i] * x[i];
+
+        *sum_xq += w * x[i] * q;
+        *sum_qq += w * q * q;
+    }
+}
+
+/* The best scale of a group by itself: the farthest number at -32, and at 18 places around it. */
+static float q6_k_search(const float *x)
+{
+    float far = farthest(x, Q6_K_GROUP), sum_xq, sum_qq, scale, best;
+
+    if (fabsf(far) < q6_k_vanishing) return 0;
+    q6_k_sums(x, -32 / far, &sum_xq, &sum_qq);
+    scale = sum_qq != 0 ? sum_xq / sum_qq : 0;
+    best = scale * sum_xq;
+    for (int step = -9; step <= 9; step++) {
+        if (step == 0) continue;
+        q6_k_sums(x, -(32 + 0.1f * (float)step) / far, &sum_xq, &sum_qq);
+        if (!(sum_qq > 0 && sum_xq * sum_xq > best * sum_qq)) continue;
+        scale = sum_xq / sum_qq;
+        best = scale * sum_xq;
+    }
+    return scale;
+}
+
+/* Elements are rounded last, to what the rounded scales will make of them. */
+static void q6_k_put_group(struct quant_q6_k *b, int j, const float *x)
+{
+    float scale = f16_to_f32(quant_half(b->scale)) * (float)b->groups[j];
+
+    for (int i = 0; i < Q6_K_GROUP; i++) {
+        struct q6_k_place p = q6_k_place(j * Q6_K_GROUP + i);
+        int q = scale != 0 ? nearest(x[i] / scale, -32, 31) + 32 : 32;
+
+        b->low[p.low] |= (uint8_t)((q & 15) << p.low_shift);
+        b->high[p.high] |= (uint8_t)(q >> 4 << p.high_shift);
+    }
+}
+
+void q6_k_row_from_f32(void *dst, const float *src, size_t n)
+{
+    struct quant_q6_k *b = dst;
+
+    for (size_t k = 0; k < n; k += QUANT_LONG, b++) {
+        float scale[Q6_K_GROUPS], far, by;
+
+        memset(b, 0, sizeof *b);
+        put_half(b->scale, HALF_NAN);
+        if (!all_finite(src + k, QUANT_LONG)) continue;
+        for (int j = 0; j < Q6_K_GROUPS; j++) scale[j] = q6_k_search(src + k + j * Q6_K_GROUP);
+        far = farthest(scale, Q6_K_GROUPS);
+        by = fabsf(far) < q6_k_vanishing ? 0 : -128 / far;
+        put_half(b->scale, by != 0 ? f32_to_f16(1 / by) : 0);
+        for (int j = 0; j < Q6_K_GROUPS; j++) {
+            b->groups[j] = (int8_t)nearest(by * scale[j], -128, 127);
+            q6_k_put_group(b, j, src + k + j * Q6_K_GROUP);
+        }
+    }
+}
