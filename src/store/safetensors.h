@@ -18,6 +18,8 @@ enum { SAFETENSORS_HEADER_MAX = 100 << 20 };
 struct safetensors_file {
     struct raw_tensor *tensors; /* [count], sorted by name, no name twice; data is set */
     size_t count;
+    const char **metadata; /* [2 * n_metadata] key, value, ... as the header's __metadata__ has them */
+    size_t n_metadata;
     char *path;
     struct file_map map; /* zeroed when read from memory */
     struct arena arena;
@@ -28,6 +30,10 @@ enum status safetensors_open(struct safetensors_file *f, const char *path, struc
 enum status safetensors_open_memory(struct safetensors_file *f, const void *data, size_t size,
                                     const char *path, struct err *e);
 void safetensors_close(struct safetensors_file *f); /* accepts a zeroed file */
+
+/* NULL when there is none of that name or key. */
+const struct raw_tensor *safetensors_find(const struct safetensors_file *f, const char *name);
+const char *safetensors_metadata(const struct safetensors_file *f, const char *key);
 
 /* A set of several files: model.safetensors.index.json maps each tensor's name to the file that holds it.
  * File names with a folder in them are refused. */
