@@ -19,6 +19,11 @@
 
 enum { KERNEL_SCRATCH_BYTES = 8 << 20, HEAD_DIM_MAX = 512 };
 
+/* What a row comes to in `linear`, `linear_transposed` and `attention` must not depend on the other rows of the call, as long as x has at most
+ * this many rows and, for attention, each run of equal `first` has. Batches and the checking of guessed tokens rely on it: they
+ * give the same bits as one token at a time. */
+enum { BATCH_ROWS = 32 };
+
 /* How a kernel may use the machine. */
 struct exec {
     int threads;

@@ -145,12 +145,48 @@ static void threads_give_the_same_bits(void **state)
     fixture_end(&t);
 }
 
+/* Guessed tokens and batches are exact: up to BATCH_ROWS rows of a sequence give what each gives alone. */
+static void few_rows_are_independent(void **state)
+{
+    static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (int64_t n = 1; n <= BATCH_ROWS; n += 1 + n / 4) {
+        struct layout l = { .T = 2 * n };
+        int32_t first[2 * BATCH_ROWS], count[2 * BATCH_ROWS];
+        struct attention_shape s = { 6, 3, 40, 0.3f, first, count };
+        struct tensor q = random_matrix(&t, l.T, 240, 1), y = random_matrix(&t, l.T, 240, 0);
+        struct tensor k = random_weight(&t, dtypes[n % 3], 500, 120, 0),
+                      v = random_weight(&t, dtypes[n % 3], 500, 120, 0);
+
+        for (int64_t i = 0; i < l.T; i++) { /* two sequences, n tokens each */
+            first[i] = i < n ? 17 : 300;
+            count[i] = (int32_t)(90 + i);
+        }
+        t.level->attention(&t.exec, &y, &q, &k, &v, &s);
+        for (int64_t i = 0; i < l.T; i++) {
+            struct attention_shape alone = { 6, 3, 40, 0.3f, first + i, count + i };
+            struct tensor qi = q, yi = random_matrix(&t, 1, 240, 0), want = y;
+
+            qi.dim[0] = want.dim[0] = 1;
+            qi.data = tensor_f32(&q) + i * q.stride;
+            want.data = tensor_f32(&y) + i * y.stride;
+            t.exec.threads = 1 + (int)(i % 2);
+            t.level->attention(&t.exec, &yi, &qi, &k, &v, &alone);
+            assert_same_bits(&yi, &want, "attention of one row");
+        }
+        buffers_check(&t);
+    }
+    fixture_end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         EACH_LEVEL(matches_the_definition),     EACH_LEVEL(extreme_shapes_and_scores),
         EACH_LEVEL(huge_scores_stay_finite),    EACH_LEVEL(nan_stays_in_its_row),
-        EACH_LEVEL(threads_give_the_same_bits),
+        EACH_LEVEL(threads_give_the_same_bits), EACH_LEVEL(few_rows_are_independent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -6,8 +6,8 @@
  *     largest, sum, out      rescaled when a row meets a larger score
  *     out [QUERIES, d] += exp(scores) v     tiles
  *
- *   few queries (decoding): a task is one row and a share of its heads, and each key and value is read once, straight
- *     from its dtype and in the order of memory.
+ *   few queries (decoding, checking guessed tokens): a task is a share of the heads, and each key and value is read once,
+ *     straight from its dtype and in the order of memory, for all rows of the sequence. A row's sums are those of that row alone.
  *
  * No sum is ever shared between tasks, so any number of threads gives the same bits.
  */
@@ -20,9 +20,8 @@
 enum {
     QUERIES = 264, /* a multiple of every level's ROWS that covers the 257 rows of a view */
     KEYS = 160,    /* of COLUMNS; 257 rows make two tiles */
-    FEW = 3,       /* this many rows of a sequence are decoded one by one */
     FEW_KEYS = 16, /* a multiple of every WIDTH */
-    FEW_HEADS = 1024,
+    FEW_STATES = 1024,
 };
 
 struct job {
@@ -189,7 +188,7 @@ struct query_state {
     float scores[FEW_KEYS];
     float largest, sum;
 };
-_Static_assert(FEW_HEADS * sizeof(struct query_state) <= KERNEL_SCRATCH_BYTES,
+_Static_assert(FEW_STATES * sizeof(struct query_state) <= KERNEL_SCRATCH_BYTES,
                "decoding fits a thread's scratch");
 
 /* The vector at column c of a row of d columns, zeros after the end. */
@@ -275,56 +274,86 @@ INLINE void few_tile(enum dtype t, const struct job *j, int64_t p, int64_t n, in
     few_values(t, j, p, n, head, heads, z);
 }
 
-/* Row t, query heads head .. head+heads-1. The cache is walked row by row over all of them, as it lies in memory. */
-static void few_queries(const struct job *j, int64_t t, int64_t head, int64_t heads, struct query_state *z)
+/* Query heads head .. head+heads-1 of row t, before any key. */
+static void few_begin(const struct job *j, int64_t t, int64_t head, int64_t heads, struct query_state *z)
 {
-    const struct attention_shape *s = j->s;
-    int64_t d = s->head_dim, end = s->first[t] + s->count[t];
+    int64_t d = j->s->head_dim;
 
     for (int64_t h = 0; h < heads; h++) {
         const float *q = data_row(j->q, t) + (head + h) * d;
 
         memset(&z[h], 0, sizeof z[h]);
-        for (int64_t c = 0; c < d; c++) z[h].q[c] = q[c] * s->scale;
+        for (int64_t c = 0; c < d; c++) z[h].q[c] = q[c] * j->s->scale;
         z[h].largest = -INFINITY;
     }
-    for (int64_t p = s->first[t]; p < end; p += FEW_KEYS) {
-        int64_t n = min_i64(FEW_KEYS, end - p);
+}
 
-        if (j->k->dtype == DTYPE_F32) few_tile(DTYPE_F32, j, p, n, head, heads, z);
-        if (j->k->dtype == DTYPE_F16) few_tile(DTYPE_F16, j, p, n, head, heads, z);
-        if (j->k->dtype == DTYPE_BF16) few_tile(DTYPE_BF16, j, p, n, head, heads, z);
+/* Rows b of one sequence, query heads head .. head+heads-1, z [rows][heads]. The cache is walked row by row over all of them, as it
+ * lies in memory; what a later row of q reads again is in the processor's cache by then. */
+static void few_queries(const struct job *j, struct block b, int64_t head, int64_t heads,
+                        struct query_state *z)
+{
+    const struct attention_shape *s = j->s;
+    int64_t d = s->head_dim, first = s->first[b.t0], last = 0;
+
+    for (int64_t t = b.t0; t < b.t1; t++) {
+        few_begin(j, t, head, heads, z + (t - b.t0) * heads);
+        last = first + s->count[t] > last ? first + s->count[t] : last;
     }
-    for (int64_t h = 0; h < heads; h++)
-        for (int64_t c = 0; c < d; c++) data_row(j->y, t)[(head + h) * d + c] = z[h].out[c] / z[h].sum;
+    for (int64_t p = first; p < last; p += FEW_KEYS) {
+        for (int64_t t = b.t0; t < b.t1; t++) {
+            struct query_state *row = z + (t - b.t0) * heads;
+            int64_t n = min_i64(FEW_KEYS, first + s->count[t] - p);
+
+            if (n <= 0) continue;
+            if (j->k->dtype == DTYPE_F32) few_tile(DTYPE_F32, j, p, n, head, heads, row);
+            if (j->k->dtype == DTYPE_F16) few_tile(DTYPE_F16, j, p, n, head, heads, row);
+            if (j->k->dtype == DTYPE_BF16) few_tile(DTYPE_BF16, j, p, n, head, heads, row);
+        }
+    }
+    for (int64_t t = b.t0; t < b.t1; t++, z += heads)
+        for (int64_t h = 0; h < heads; h++)
+            for (int64_t c = 0; c < d; c++) data_row(j->y, t)[(head + h) * d + c] = z[h].out[c] / z[h].sum;
 }
 
 /* ---- tasks --------------------------------------------------------------------------------------------------- */
 
 static bool block_is_few(struct block b)
 {
-    return b.t1 - b.t0 <= FEW;
+    return b.t1 - b.t0 <= BATCH_ROWS;
 }
 
-/* Query heads of a decoding task: each thread gets one, for the sums of a head do not meet those of others. */
-static int64_t few_share(const struct job *j, int threads)
+/* How a block of few rows is cut up: each thread gets a share of the heads, for the sums of a head do not meet those of others, and
+ * as many rows as its scratch has room for. */
+struct few_cut {
+    int64_t heads, rows, shares, groups;
+};
+
+static struct few_cut few_cut(const struct job *j, struct block b, int threads)
 {
-    return min_i64(FEW_HEADS, (j->s->heads + threads - 1) / threads);
+    struct few_cut c = { .heads = min_i64(FEW_STATES, (j->s->heads + threads - 1) / threads) };
+
+    c.rows = min_i64(b.t1 - b.t0, FEW_STATES / c.heads);
+    c.shares = (j->s->heads + c.heads - 1) / c.heads;
+    c.groups = (b.t1 - b.t0 + c.rows - 1) / c.rows;
+    return c;
 }
 
 static int64_t block_tasks(const struct job *j, struct block b, int threads)
 {
-    int64_t share = few_share(j, threads);
+    struct few_cut c = few_cut(j, b, threads);
 
-    return block_is_few(b) ? (b.t1 - b.t0) * ((j->s->heads + share - 1) / share) : j->s->heads;
+    return block_is_few(b) ? c.shares * c.groups : j->s->heads;
 }
 
 static void run_task(const struct job *j, struct block b, int64_t task, int threads, void *scratch)
 {
-    int64_t rows = b.t1 - b.t0, share = few_share(j, threads), head = task / rows * share;
+    struct few_cut c = few_cut(j, b, threads);
+    int64_t head = task / c.groups * c.heads, t0 = b.t0 + task % c.groups * c.rows;
+    struct block part = { t0, min_i64(b.t1, t0 + c.rows) };
 
     if (block_is_few(b))
-        few_queries(j, b.t0 + task % rows, head, min_i64(share, j->s->heads - head), scratch);
+        few_queries(j, part, head, min_i64(c.heads, j->s->heads - head), scratch);
     else
         many_queries(j, b, (int)task, scratch);
 }

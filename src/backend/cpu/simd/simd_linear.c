@@ -254,7 +254,7 @@ void SIMD_NAME(linear)(const struct exec *e, struct tensor *y, const struct tens
 
 /* ---- few rows, transposed: rows of the weight are added up ---------------------------------------------------- */
 
-enum { ADD_COLUMNS = 1024, ADD_ROWS = 8, ADD_FEW = 8 /* rows of in */ };
+enum { ADD_COLUMNS = 1024, ADD_ROWS = 8, ADD_FEW = BATCH_ROWS /* rows of in */ };
 
 /* out[k] += sum over r < ADD_ROWS of scale[r] w[r][k]; eight streams, one pass over out. */
 INLINE void add_rows(enum dtype t, float *out, const float *scale, const char *const *w, int64_t n)
