@@ -9,12 +9,16 @@
 #include <string.h>
 
 #include "store/checkpoint_parts.h"
+#include "store/gguf_names.h"
 
 const char *ckpt_format_text(enum ckpt_format format)
 {
     static const char *const texts[] = {
-        [CKPT_CONSOLIDATED] = "consolidated", [CKPT_CONSOLIDATED_DIFF] = "consolidated_diff",
-        [CKPT_META_ORIGINAL] = "meta_ori",    [CKPT_SAFETENSORS] = "safetensors",
+        [CKPT_CONSOLIDATED] = "consolidated",
+        [CKPT_CONSOLIDATED_DIFF] = "consolidated_diff",
+        [CKPT_META_ORIGINAL] = "meta_ori",
+        [CKPT_SAFETENSORS] = "safetensors",
+        [CKPT_GGUF] = "gguf",
         [CKPT_TORCH_FILE] = "a torch file",
     };
 
@@ -46,6 +50,11 @@ static enum status sources_alloc(struct checkpoint *c, struct ckpt_source *s, si
 static int by_key(const void *key, const void *tensor)
 {
     return strcmp(key, ((const struct raw_tensor *)tensor)->name);
+}
+
+static int by_name(const void *a, const void *b)
+{
+    return strcmp(((const struct raw_tensor *)a)->name, ((const struct raw_tensor *)b)->name);
 }
 
 static int by_pointer_name(const void *a, const void *b)
@@ -106,6 +115,54 @@ static enum status index_open(struct checkpoint *c, struct ckpt_source *s, const
     return st;
 }
 
+/* Gives the tensors upstream's names, and experts that are stored as upstream's transpose the strides of upstream's. */
+static enum status gguf_translate(struct gguf_file *f, struct err *e)
+{
+    for (size_t i = 0; i < f->count; i++) {
+        struct raw_tensor *t = &f->tensors[i];
+        char name[2 * GGUF_NAME_MAX];
+
+        if (gguf_name_is_transposed(t->name) && t->n_dims == 3) {
+            int64_t rows = t->dim[1];
+
+            t->dim[1] = t->dim[2];
+            t->dim[2] = rows;
+            t->stride[2] = t->stride[1];
+            t->stride[1] = 1;
+        }
+        if (!gguf_name_to_upstream(t->name, name, sizeof name) || strcmp(name, t->name) == 0) continue;
+        t->name = arena_strdup(&f->arena, name);
+        if (t->name == NULL) return err_no_memory(e, f->path);
+    }
+    if (f->count > 0) qsort(f->tensors, f->count, sizeof *f->tensors, by_name);
+    for (size_t i = 1; i < f->count; i++) {
+        char text[SHAPE_TEXT_MAX];
+        const char *name = f->tensors[i].name;
+
+        if (strcmp(f->tensors[i - 1].name, name) != 0) continue;
+        return err_set(e, STATUS_BAD_FORMAT, "%s: tensor %s is there under two names", f->path,
+                       bytes_text(text, name, strlen(name)));
+    }
+    return STATUS_OK;
+}
+
+static enum status gguf_take(struct gguf_file *f, const char *path, struct err *e)
+{
+    static const char key_parts[] = "split.count";
+    enum status st = gguf_open(f, path, e);
+    uint32_t parts = 1;
+
+    if (st == STATUS_OK && gguf_find(f, key_parts) != NULL) st = gguf_get_u32(f, key_parts, &parts, e);
+    if (st == STATUS_OK && parts > 1) {
+        st = err_set(e, STATUS_UNSUPPORTED,
+                     "%s: is one of %u parts of a split GGUF file: join them with llama-gguf-split --merge",
+                     path, parts);
+    }
+    if (st == STATUS_OK) st = gguf_translate(f, e);
+    if (st != STATUS_OK) gguf_close(f);
+    return st;
+}
+
 /* Every shard holds all names: only then does a missing one mean the same to every rank. */
 static enum status shards_agree(const struct ckpt_source *s, struct err *e)
 {
@@ -129,6 +186,27 @@ static enum status shards_agree(const struct ckpt_source *s, struct err *e)
     return STATUS_OK;
 }
 
+static enum status file_open(struct checkpoint *c, struct ckpt_source *s, const char *path, struct err *e)
+{
+    struct ckpt_file *f = &s->files[s->n_files];
+    struct ckpt_shard *shard = &s->shards[s->n_files];
+    enum status st;
+
+    if (s->format == CKPT_SAFETENSORS) {
+        st = safetensors_open(&f->safetensors, path, e);
+    } else if (s->format == CKPT_GGUF) {
+        st = gguf_take(&f->gguf, path, e);
+    } else {
+        st = torch_file_open(&f->torch, path, e);
+    }
+    if (st != STATUS_OK) return st;
+    s->n_files++;
+    if (s->format == CKPT_SAFETENSORS)
+        return shard_fill(c, shard, f->safetensors.tensors, f->safetensors.count, path, e);
+    if (s->format == CKPT_GGUF) return shard_fill(c, shard, f->gguf.tensors, f->gguf.count, path, e);
+    return shard_fill(c, shard, f->torch.tensors, f->torch.count, path, e);
+}
+
 static enum status source_open(struct checkpoint *c, struct ckpt_source *s, const char *path, struct err *e)
 {
     struct ckpt_probe probe;
@@ -141,20 +219,7 @@ static enum status source_open(struct checkpoint *c, struct ckpt_source *s, cons
     s->format = probe.format;
     if (probe.is_index) return index_open(c, s, probe.files[0], e);
     st = sources_alloc(c, s, (size_t)probe.n_files, (size_t)probe.n_files, e);
-    for (int i = 0; i < probe.n_files && st == STATUS_OK; i++) {
-        struct ckpt_file *f = &s->files[i];
-
-        if (probe.format == CKPT_SAFETENSORS) {
-            st = safetensors_open(&f->safetensors, probe.files[i], e);
-        } else {
-            st = torch_file_open(&f->torch, probe.files[i], e);
-        }
-        if (st != STATUS_OK) return st;
-        s->n_files++;
-        /* One of the two lists is empty. */
-        st = shard_fill(c, &s->shards[i], f->torch.count > 0 ? f->torch.tensors : f->safetensors.tensors,
-                        f->torch.count + f->safetensors.count, path, e);
-    }
+    for (int i = 0; i < probe.n_files && st == STATUS_OK; i++) st = file_open(c, s, probe.files[i], e);
     return st == STATUS_OK ? shards_agree(s, e) : st;
 }
 
@@ -180,6 +245,14 @@ static enum status name_merge(struct checkpoint *c, struct ckpt_name *to, const 
 {
     bool keep = from != NULL && c->sources[source].format == CKPT_CONSOLIDATED_DIFF;
 
+    if (keep && dtype_info(from->layers[0].shard[0]->dtype)->block_elements > 1) {
+        return err_set(
+            e, STATUS_UNSUPPORTED,
+            "%s: tensor %s is quantised (%s), so the differences in %s cannot be added to it: add them to "
+            "the checkpoint that it was made from, and convert the two together",
+            c->sources[from->layers[0].source].path, to->entry.name,
+            dtype_info(from->layers[0].shard[0]->dtype)->name, c->sources[source].path);
+    }
     to->n_layers = keep ? from->n_layers + 1 : 1;
     to->layers = arena_calloc(&c->arena, (size_t)to->n_layers, sizeof *to->layers);
     if (to->layers == NULL) return err_no_memory(e, c->sources[source].path);
@@ -283,6 +356,7 @@ void ckpt_close(struct checkpoint *c)
         for (int k = 0; k < c->sources[i].n_files; k++) {
             torch_file_close(&c->sources[i].files[k].torch);
             safetensors_close(&c->sources[i].files[k].safetensors);
+            gguf_close(&c->sources[i].files[k].gguf);
         }
     }
     pthread_mutex_destroy(&c->mutex);
@@ -296,6 +370,7 @@ void ckpt_advise(struct checkpoint *c, enum file_access access)
         for (int k = 0; k < c->sources[i].n_files; k++) {
             file_map_advise(&c->sources[i].files[k].torch.map, access);
             file_map_advise(&c->sources[i].files[k].safetensors.map, access);
+            file_map_advise(&c->sources[i].files[k].gguf.map, access);
         }
     }
 }
@@ -315,6 +390,11 @@ const char *ckpt_path(const struct checkpoint *c, int path)
 enum ckpt_format ckpt_path_format(const struct checkpoint *c, int path)
 {
     return c->sources[path].format;
+}
+
+const struct gguf_file *ckpt_gguf(const struct checkpoint *c, int path)
+{
+    return c->sources[path].format == CKPT_GGUF ? &c->sources[path].files[0].gguf : NULL;
 }
 
 int ckpt_shards(const struct checkpoint *c, int path)

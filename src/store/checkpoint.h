@@ -12,9 +12,10 @@
  *   consolidated.NN-of-YY.model-diff.pth   to be added               keys "llma.x"
  *   consolidated.NN.pth                    Meta's original LLaMA     keys "x"
  *   model.safetensors.index.json, or one *.safetensors               keys "x" or "llma.x"
+ *   one *.gguf                                                       keys as in gguf_names.h
  *
- * Names are always without "llma.". Of several paths a later full one replaces, name by name, and a diff is
- * added.
+ * Names are always upstream's, without "llma.". Of several paths a later full one replaces, name by name, and a diff
+ * is added, but not to quantised weights.
  *
  * Memory: tensors borrow the mapped files wherever their layout and alignment allow. Only sums with a diff,
  * views that are no rows, misaligned data and f64 are made anew, when first asked for, only the part (or
@@ -27,6 +28,7 @@
 #include "core/file.h"
 #include "core/report.h"
 #include "core/status.h"
+#include "store/gguf.h"
 #include "store/raw_tensor.h"
 #include "tensor/tensor.h"
 
@@ -37,15 +39,17 @@ enum ckpt_format {
     CKPT_CONSOLIDATED_DIFF,
     CKPT_META_ORIGINAL,
     CKPT_SAFETENSORS,
+    CKPT_GGUF,
     CKPT_TORCH_FILE, /* a single .pth of another name */
 };
 
 /* How a tensor is spread over the shards of a checkpoint, and over ranks. A and R divide what is split. */
 enum ckpt_split {
-    CKPT_REPLICATED,  /* every shard holds all of it */
-    CKPT_ROWS,        /* dim 0 */
-    CKPT_COLUMNS,     /* dim 1 of a matrix */
-    CKPT_EXPERT_ROWS, /* [E * F, D], expert by expert; each shard has the same part of every expert's F rows */
+    CKPT_REPLICATED, /* every shard holds all of it */
+    CKPT_ROWS,       /* dim 0 */
+    CKPT_COLUMNS,    /* dim 1 of a matrix */
+    CKPT_EXPERT_ROWS, /* [E * F, D], expert by expert; each shard has the same part of every expert's F rows. In the file
+                         also [E, F, D] */
 };
 
 struct ckpt_rule {
@@ -76,6 +80,8 @@ int ckpt_paths(const struct checkpoint *c);
 const char *ckpt_path(const struct checkpoint *c, int path);
 enum ckpt_format ckpt_path_format(const struct checkpoint *c, int path);
 const char *ckpt_format_text(enum ckpt_format format);
+/* The file of a path in GGUF, for its keys; NULL for other formats. Its tensors bear upstream's names. */
+const struct gguf_file *ckpt_gguf(const struct checkpoint *c, int path);
 /* Shards of a path. */
 int ckpt_shards(const struct checkpoint *c, int path);
 

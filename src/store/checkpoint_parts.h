@@ -24,9 +24,10 @@ struct ckpt_probe {
 /* Looks at names only. Memory from `arena`. */
 enum status ckpt_probe(struct ckpt_probe *p, const char *path, struct arena *arena, struct err *e);
 
-struct ckpt_file { /* one of the two is open */
+struct ckpt_file { /* one of the three is open */
     struct torch_file torch;
     struct safetensors_file safetensors;
+    struct gguf_file gguf;
 };
 
 struct ckpt_shard {

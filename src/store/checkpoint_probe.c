@@ -14,6 +14,7 @@ enum { SHARDS_MAX = 100 }; /* two digits */
 
 static const char suffix_safetensors[] = ".safetensors";
 static const char suffix_index[] = ".safetensors.index.json";
+static const char suffix_gguf[] = ".gguf";
 
 /* The files of one family in a folder. */
 struct family {
@@ -25,8 +26,8 @@ struct family {
 
 struct folder {
     struct family families[CKPT_META_ORIGINAL + 1];
-    int n_safetensors, n_indices;
-    char *safetensors, *index; /* the last seen of each */
+    int n_safetensors, n_indices, n_gguf;
+    char *safetensors, *index, *gguf; /* the last seen of each */
 };
 
 static bool ends_with(const char *text, const char *suffix)
@@ -72,6 +73,13 @@ static char *shard_name(struct arena *arena, enum ckpt_format format, int number
     }
 }
 
+static enum status single_note(int *count, char **last, const char *name, struct arena *arena, struct err *e)
+{
+    ++*count;
+    *last = arena_strdup(arena, name);
+    return *last != NULL ? STATUS_OK : err_no_memory(e, name);
+}
+
 static enum status folder_note(struct folder *f, const char *name, struct arena *arena, struct err *e)
 {
     enum ckpt_format format;
@@ -88,13 +96,11 @@ static enum status folder_note(struct folder *f, const char *name, struct arena 
         family->count++;
         family->here[number] = true;
     } else if (ends_with(name, suffix_index)) {
-        f->n_indices++;
-        f->index = arena_strdup(arena, name);
-        if (f->index == NULL) return err_no_memory(e, name);
+        return single_note(&f->n_indices, &f->index, name, arena, e);
     } else if (ends_with(name, suffix_safetensors)) {
-        f->n_safetensors++;
-        f->safetensors = arena_strdup(arena, name);
-        if (f->safetensors == NULL) return err_no_memory(e, name);
+        return single_note(&f->n_safetensors, &f->safetensors, name, arena, e);
+    } else if (ends_with(name, suffix_gguf)) {
+        return single_note(&f->n_gguf, &f->gguf, name, arena, e);
     }
     return STATUS_OK;
 }
@@ -168,46 +174,56 @@ static enum status shards_take(struct ckpt_probe *p, const char *path, const str
     return st;
 }
 
-static enum status folder_probe(struct ckpt_probe *p, const char *path, struct arena *arena, struct err *e)
+/* The one kind of checkpoint that a folder holds; none at all or two are errors. */
+static enum status folder_kind(const struct folder *f, const char *path, enum ckpt_format *kind,
+                               struct err *e)
 {
-    struct folder f = { .index = NULL };
-    const struct family *family = NULL;
     int kinds = 0;
-    enum status st = folder_read(&f, path, arena, e);
 
-    if (st != STATUS_OK) return st;
-    for (int i = 0; i <= CKPT_META_ORIGINAL; i++) {
-        if (f.families[i].count == 0) continue;
+    for (int i = 0; i <= CKPT_GGUF; i++) {
+        int files = i <= CKPT_META_ORIGINAL ? f->families[i].count
+                    : i == CKPT_SAFETENSORS ? f->n_safetensors + f->n_indices
+                                            : f->n_gguf;
+
+        if (files == 0) continue;
         if (kinds++ > 0) {
             return err_set(e, STATUS_BAD_FORMAT,
                            "%s: holds two kinds of checkpoint, %s and %s; keep each in its own folder", path,
-                           ckpt_format_text(p->format), ckpt_format_text((enum ckpt_format)i));
+                           ckpt_format_text(*kind), ckpt_format_text((enum ckpt_format)i));
         }
-        p->format = (enum ckpt_format)i;
-        family = &f.families[i];
+        *kind = (enum ckpt_format)i;
     }
-    if (family != NULL && f.n_safetensors + f.n_indices > 0) {
-        return err_set(e, STATUS_BAD_FORMAT,
-                       "%s: holds two kinds of checkpoint, %s and safetensors; keep each in its own folder",
-                       path, ckpt_format_text(p->format));
-    }
-    if (family != NULL) return shards_take(p, path, family, arena, e);
-    if (f.n_safetensors + f.n_indices == 0) {
-        return err_set(e, STATUS_NOT_FOUND,
-                       "%s: holds no weights; wanted consolidated.NN-of-MM.model.pth, consolidated.NN.pth or "
-                       "*.safetensors",
-                       path);
-    }
+    if (kinds > 0) return STATUS_OK;
+    return err_set(e, STATUS_NOT_FOUND,
+                   "%s: holds no weights; wanted consolidated.NN-of-MM.model.pth, consolidated.NN.pth, "
+                   "*.safetensors or *.gguf",
+                   path);
+}
+
+static enum status folder_probe(struct ckpt_probe *p, const char *path, struct arena *arena, struct err *e)
+{
+    struct folder f = { .index = NULL };
+    enum status st = folder_read(&f, path, arena, e);
+
+    if (st == STATUS_OK) st = folder_kind(&f, path, &p->format, e);
+    if (st != STATUS_OK) return st;
+    if (p->format <= CKPT_META_ORIGINAL) return shards_take(p, path, &f.families[p->format], arena, e);
     if (f.n_indices > 1 || (f.n_indices == 0 && f.n_safetensors > 1)) {
         return err_set(e, STATUS_BAD_FORMAT,
                        "%s: holds %d safetensors files and %d indices; which belong together?", path,
                        f.n_safetensors, f.n_indices);
     }
-    p->format = CKPT_SAFETENSORS;
+    if (f.n_gguf > 1)
+        return err_set(e, STATUS_BAD_ARGUMENT, "%s: holds %d GGUF files; name the one to use", path,
+                       f.n_gguf);
     p->is_index = f.n_indices == 1;
     p->files = arena_calloc(arena, 1, sizeof *p->files);
     if (p->files == NULL) return err_no_memory(e, path);
-    return file_add(p, path, p->is_index ? f.index : f.safetensors, arena, e);
+    return file_add(p, path,
+                    p->format == CKPT_GGUF ? f.gguf
+                    : p->is_index          ? f.index
+                                           : f.safetensors,
+                    arena, e);
 }
 
 /* A single file must not be one of several shards: its tensors would be slices. */
@@ -220,6 +236,8 @@ static enum status file_probe(struct ckpt_probe *p, const char *path, struct are
     p->format = CKPT_TORCH_FILE;
     if (p->is_index || ends_with(base, suffix_safetensors)) {
         p->format = CKPT_SAFETENSORS;
+    } else if (ends_with(base, suffix_gguf)) {
+        p->format = CKPT_GGUF;
     } else if (shard_parse(base, &p->format, &number, &of)) {
         if (of < 0) {
             char *sibling = arena_printf(arena, "%.*sconsolidated.01.pth", (int)(base - path), path);

@@ -75,6 +75,15 @@ static enum status partition_find(const struct request *q, const struct ckpt_lay
     return STATUS_OK;
 }
 
+/* Whether t has the shape `dim`; experts may also stand apart, as [E, F, D]. */
+static bool shape_is(const struct raw_tensor *t, const struct ckpt_rule *rule, const int64_t *dim)
+{
+    if (rule->split == CKPT_EXPERT_ROWS && t->n_dims == 3) {
+        return t->dim[0] == rule->experts && t->dim[1] == dim[0] / rule->experts && t->dim[2] == dim[1];
+    }
+    return t->n_dims == rule->n_dims && memcmp(t->dim, dim, (size_t)rule->n_dims * sizeof *dim) == 0;
+}
+
 /* Every shard must hold its part of the shape, all in one dtype that numbers can be computed with. */
 static enum status shards_check(const struct request *q, const struct ckpt_layer *layer,
                                 const struct partition *p)
@@ -89,7 +98,7 @@ static enum status shards_check(const struct request *q, const struct ckpt_layer
     for (int i = 0; i < layer->n_shards; i++) {
         const struct raw_tensor *t = layer->shard[i];
 
-        if (t->n_dims != rule->n_dims || memcmp(t->dim, dim, (size_t)rule->n_dims * sizeof *dim) != 0) {
+        if (!shape_is(t, rule, dim)) {
             shape_text(found, t->dim, t->n_dims);
             shape_text(wanted, dim, rule->n_dims);
             if (layer->n_shards == 1) {
@@ -102,9 +111,8 @@ static enum status shards_check(const struct request *q, const struct ckpt_layer
                            shape_text(full, rule->dim, rule->n_dims));
         }
         if (!dtype_is_weight(t->dtype)) {
-            return err_set(q->e, STATUS_UNSUPPORTED,
-                           "%s: tensor %s: found dtype %s, expected f32, f16 or bf16", path, name,
-                           dtype_info(t->dtype)->name);
+            return err_set(q->e, STATUS_UNSUPPORTED, "%s: tensor %s: found dtype %s, expected f32, f16 or bf16",
+                           path, name, dtype_info(t->dtype)->name);
         }
         if (t->dtype != layer->shard[0]->dtype) {
             return err_set(q->e, STATUS_BAD_FORMAT, "%s: tensor %s: shard %d holds %s, shard 0 %s", path,
@@ -176,6 +184,13 @@ static enum status rows_find(const struct request *q, const struct raw_tensor *t
     if (st != STATUS_OK) return st;
     if (raw_tensor_rows(t, stride) && (uintptr_t)*data % alignment == 0 && t->dtype != DTYPE_F64)
         return STATUS_OK;
+    if (info->block_elements > 1) {
+        return err_set(
+            q->e, STATUS_UNSUPPORTED,
+            "%s: tensor %s: its blocks of %s lie across the rows that are wanted; convert from a file "
+            "with f16, bf16 or f32",
+            q->c->sources[q->name->entry.path].path, q->name->entry.name, info->name);
+    }
     *stride = t->n_dims > 0 ? t->dim[t->n_dims - 1] : 1;
     for (const struct ckpt_copy *copy = q->name->copies; copy != NULL; copy = copy->next) {
         if (copy->of != t) continue;

@@ -87,8 +87,8 @@ static enum status truncated(const struct cursor *c, const char *what)
 /* The next `bytes` (1 to 8) as a little-endian number. */
 static enum status take(struct cursor *c, unsigned bytes, uint64_t *value, const char *what)
 {
-    if (c->size - c->at < bytes) return truncated(c, what);
     *value = 0;
+    if (c->size - c->at < bytes) return truncated(c, what);
     for (unsigned i = 0; i < bytes; i++) *value |= (uint64_t)c->data[c->at++] << (8 * i);
     return STATUS_OK;
 }
@@ -98,6 +98,7 @@ static enum status take_string(struct cursor *c, struct gguf_string *s, const ch
     uint64_t n;
     enum status st = take(c, 8, &n, what);
 
+    *s = (struct gguf_string){ "", 0 };
     if (st != STATUS_OK) return st;
     if (n > c->size - c->at) return truncated(c, what);
     *s = (struct gguf_string){ (const char *)c->data + c->at, (size_t)n };
