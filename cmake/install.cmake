@@ -9,7 +9,7 @@ install(TARGETS sphinx libsphinx_shared libsphinx_static)
 
 # The archive leaves its libraries to the program that links it. They are named one by one rather than by Requires.private, which
 # would make their development files necessary for users of the shared library too.
-set(SPHINX_PC_LIBS "-ljpeg -lpng -lwebp -lgif -lcairo -ljansson -lz -lsentencepiece -lstdc++")
+set(SPHINX_PC_LIBS "-ljpeg -lpng -lwebp -lgif -lcairo -ljansson -lz -lnettle -lsentencepiece -lstdc++")
 foreach(library ${OpenMP_C_LIB_NAMES} m)
   string(APPEND SPHINX_PC_LIBS " -l${library}")
 endforeach()

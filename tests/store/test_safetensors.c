@@ -160,6 +160,10 @@ static void written_files_read_back(void **state)
     assert_int_equal(f.tensors[2].n_dims, 3);
     assert_int_equal((uintptr_t)f.tensors[2].data % 64, 0);
     assert_memory_equal(f.tensors[1].data, &number, sizeof number);
+    assert_ptr_equal(safetensors_find(&f, "views"), &f.tensors[2]);
+    assert_null(safetensors_find(&f, "view"));
+    assert_string_equal(safetensors_metadata(&f, "made by"), "a test");
+    assert_null(safetensors_metadata(&f, "made"));
     safetensors_close(&f);
     scratch_close(&s);
 }

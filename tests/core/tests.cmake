@@ -1,0 +1,1 @@
+sphinx_test(core digest LINK sphinx_core)
