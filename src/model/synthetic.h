@@ -23,8 +23,8 @@ struct synthetic_options {
     const struct report *report; /* stage "write" counts bytes; may cancel */
 };
 
-/* Writes the folder (made if need be): weights, config.json, meta.json, tokenizer.model. The free space is checked first. Existing
- * files of these names are replaced, each atomically. */
+/* Writes the folder, which must be new or empty: weights, config.json, meta.json, tokenizer.model. The free space is checked first. The
+ * folder appears when all is written (model_writer.h). */
 enum status synthetic_write(const char *folder, const struct synthetic_options *o, struct err *e);
 
 #endif

@@ -1,0 +1,92 @@
+/* folder.c - see folder.h. */
+#include "core/folder.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "core/file.h"
+
+static enum status check_free(const char *path, struct err *e)
+{
+    struct dirent *entry;
+    DIR *d = opendir(path);
+    int others = 0;
+
+    if (d == NULL && errno == ENOENT) return STATUS_OK;
+    if (d == NULL)
+        return err_set(e, STATUS_IO, "%s: cannot be made a folder: %s", path,
+                       file_exists(path) && !file_is_directory(path) ? "there is a file of that name"
+                                                                     : strerror(errno));
+    while ((entry = readdir(d)) != NULL) {
+        if (strcmp(entry->d_name, ".") != 0 && strcmp(entry->d_name, "..") != 0) others++;
+    }
+    closedir(d);
+    if (others == 0) return STATUS_OK;
+    return err_set(e, STATUS_BAD_ARGUMENT,
+                   "%s: the folder holds something already: remove it or name another", path);
+}
+
+enum status folder_writer_open(struct folder_writer *w, const char *path, struct err *e)
+{
+    size_t n = strlen(path);
+    enum status st = check_free(path, e);
+    mode_t mask;
+
+    memset(w, 0, sizeof *w);
+    if (st != STATUS_OK) return st;
+    while (n > 1 && path[n - 1] == '/') n--;
+    w->path = strndup(path, n);
+    w->path_temporary = malloc(n + sizeof ".tmp-XXXXXX");
+    if (w->path == NULL || w->path_temporary == NULL) {
+        st = err_no_memory(e, path);
+        goto fail;
+    }
+    memcpy(w->path_temporary, path, n);
+    memcpy(w->path_temporary + n, ".tmp-XXXXXX", sizeof ".tmp-XXXXXX");
+    if (mkdtemp(w->path_temporary) == NULL) {
+        st = err_set(e, STATUS_IO, "%s: cannot make the folder: %s", path, strerror(errno));
+        goto fail;
+    }
+    mask = umask(0);
+    umask(mask);
+    chmod(w->path_temporary, 0777 & ~mask);
+    return STATUS_OK;
+
+fail:
+    free(w->path);
+    free(w->path_temporary);
+    memset(w, 0, sizeof *w);
+    return st;
+}
+
+enum status folder_writer_commit(struct folder_writer *w, struct err *e)
+{
+    enum status st = STATUS_OK;
+
+    if (rename(w->path_temporary, w->path) != 0) { /* an empty folder of that name is replaced */
+        st = err_set(e, STATUS_IO, "%s: cannot be put in place: %s", w->path, strerror(errno));
+    } else {
+        w->path_temporary[0] = '\0';
+    }
+    folder_writer_abort(w);
+    return st;
+}
+
+void folder_writer_abort(struct folder_writer *w)
+{
+    bool made = w->path_temporary != NULL && w->path_temporary[0] != '\0';
+    DIR *d = made ? opendir(w->path_temporary) : NULL;
+    struct dirent *entry;
+
+    while (d != NULL && (entry = readdir(d)) != NULL) unlinkat(dirfd(d), entry->d_name, 0);
+    if (d != NULL) closedir(d);
+    if (made) rmdir(w->path_temporary);
+    free(w->path);
+    free(w->path_temporary);
+    memset(w, 0, sizeof *w);
+}
