@@ -17,19 +17,21 @@ const struct command_row command_rows[COMMAND_COUNT] = {
     [COMMAND_MIX] = { "mix", "", 0, 0, "domain mix of weights", NULL },
     [COMMAND_CONVERT] = { "convert", "", 0, 0, "any checkpoint format to any other", NULL },
     [COMMAND_SEGMENT] = { "segment", "", 0, 0, "SAM masks", NULL },
-    [COMMAND_BENCH] = { "bench", "", 0, 0, "measure encoders, prefill and decoding", NULL },
+    [COMMAND_BENCH] = { "bench", "", 0, 0, "measure the machine, the encoders, prefill and decoding",
+                        cmd_bench },
 };
 
 const char *const option_group_names[GROUP_COUNT] = {
-    [GROUP_MODEL] = "Model",   [GROUP_INPUT] = "Input",     [GROUP_ANSWER] = "Answer",
-    [GROUP_OUTPUT] = "Output", [GROUP_MACHINE] = "Machine",
+    [GROUP_MODEL] = "Model",         [GROUP_INPUT] = "Input",   [GROUP_ANSWER] = "Answer",
+    [GROUP_MEASURE] = "Measurement", [GROUP_OUTPUT] = "Output", [GROUP_MACHINE] = "Machine",
 };
 
 #define BIT(command) (1u << COMMAND_##command)
-#define ASKS         (BIT(RUN) | BIT(CHAT))                            /* ask for an answer */
-#define OPENS        (ASKS | BIT(TOKENIZE) | BIT(INSPECT) | BIT(DUMP)) /* open a model */
-#define COMPUTES     (ASKS | BIT(DUMP))                                /* compute with one */
-#define REAL         (OPENS | BIT(INIT) | BIT(HELP))                   /* are there at all */
+#define ASKS         (BIT(RUN) | BIT(CHAT))                                         /* ask for an answer */
+#define OPENS        (ASKS | BIT(TOKENIZE) | BIT(INSPECT) | BIT(DUMP) | BIT(BENCH)) /* open a model */
+#define COMPUTES     (ASKS | BIT(DUMP) | BIT(BENCH))                                /* compute with one */
+#define SESSIONS     (ASKS | BIT(DUMP))              /* and hold a conversation */
+#define REAL         (OPENS | BIT(INIT) | BIT(HELP)) /* are there at all */
 #define AT(field)    offsetof(struct settings, field)
 
 /* What int and float options may be at most; the library knows the model's own limits. */
@@ -51,7 +53,7 @@ const struct option option_rows[] = {
     { "-c --ctx-size", "--max_seq_len", OPTION_INT, AT(model.context), "N", NULL, 0, MANY, COMPUTES,
       GROUP_MODEL, "positions of the context, image words included; 0: 4096" },
     { "--without", "", OPTION_SET, AT(session.without), "LIST", "clip convnext dinov2 qformer", 0, 0,
-      COMPUTES, GROUP_MODEL, "switch encoders off, separated by commas: their features are zero" },
+      SESSIONS, GROUP_MODEL, "switch encoders off, separated by commas: their features are zero" },
     { "--clip-exact-gelu", "", OPTION_ON, AT(model.clip_exact_gelu), NULL, NULL, 0, 0, COMPUTES, GROUP_MODEL,
       "GELU instead of QuickGELU in CLIP, as upstream's inference (not its training) has it" },
     { "--precise", "", OPTION_ON, AT(model.precise), NULL, NULL, 0, 0, COMPUTES, GROUP_MODEL,
@@ -61,17 +63,17 @@ const struct option option_rows[] = {
     { "--shards", "", OPTION_INT, AT(shards), "N", NULL, 1, 99, BIT(INIT), GROUP_MODEL,
       "files to divide the weights over" },
 
-    { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0, COMPUTES, GROUP_INPUT,
+    { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0, SESSIONS, GROUP_INPUT,
       "image to look at: JPEG, PNG, WebP, BMP, GIF or PNM; - is standard input" },
     { "-p --prompt", "", OPTION_TEXT, AT(prompt), "TEXT", NULL, 0, 0, BIT(RUN) | BIT(DUMP), GROUP_INPUT,
       "the question; - reads standard input" },
     { "-f --file", "", OPTION_TEXT, AT(prompt_file), "FILE", NULL, 0, 0, BIT(RUN) | BIT(DUMP), GROUP_INPUT,
       "read the question from a file, less a line feed at its end" },
-    { "--system", "", OPTION_TEXT, AT(session.system), "TEXT", NULL, 0, 0, COMPUTES, GROUP_INPUT,
+    { "--system", "", OPTION_TEXT, AT(session.system), "TEXT", NULL, 0, 0, SESSIONS, GROUP_INPUT,
       "instead of the system sentence that the models were trained with" },
-    { "--exif", "", OPTION_ON, AT(session.apply_exif), NULL, NULL, 0, 0, COMPUTES, GROUP_INPUT,
+    { "--exif", "", OPTION_ON, AT(session.apply_exif), NULL, NULL, 0, 0, SESSIONS, GROUP_INPUT,
       "turn photographs as their EXIF data says; upstream does not" },
-    { "--pixels-max", "", OPTION_SIZE, AT(session.pixels_max), "N", NULL, 0, 4e9, COMPUTES, GROUP_INPUT,
+    { "--pixels-max", "", OPTION_SIZE, AT(session.pixels_max), "N", NULL, 0, 4e9, SESSIONS, GROUP_INPUT,
       "refuse larger images; 0: 67108864" },
     { "--bos", "", OPTION_ON, AT(bos), NULL, NULL, 0, 0, BIT(TOKENIZE), GROUP_INPUT,
       "begin with the begin-of-sentence id" },
@@ -99,7 +101,18 @@ const struct option option_rows[] = {
     { "--ignore-eos", "", OPTION_ON, AT(ask.ignore_eos), NULL, NULL, 0, 0, ASKS, GROUP_ANSWER,
       "go on to the longest answer: for measurements" },
 
-    { "--json", "", OPTION_ON, AT(json), NULL, NULL, 0, 0, BIT(RUN) | BIT(INSPECT), GROUP_OUTPUT,
+    { "--prefill", "-p", OPTION_LIST, AT(prefill), "N,N", NULL, 0, 0, BIT(BENCH), GROUP_MEASURE,
+      "lengths of prompts to measure, in positions; without it an image's words and a short question" },
+    { "--tokens", "-n", OPTION_INT, AT(tokens), "N", NULL, 0, MANY, BIT(BENCH), GROUP_MEASURE,
+      "tokens to decode in a run; 0: none" },
+    { "--sequences", "", OPTION_INT, AT(sequences), "N", NULL, 1, 4096, BIT(BENCH), GROUP_MEASURE,
+      "sequences to decode at once, besides one alone; 1: leave that out" },
+    { "--runs", "", OPTION_INT, AT(runs), "N", NULL, 1, 101, BIT(BENCH), GROUP_MEASURE,
+      "runs of each part, of which the median counts" },
+    { "--no-image", "", OPTION_ON, AT(no_image), NULL, NULL, 0, 0, BIT(BENCH), GROUP_MEASURE,
+      "leave the encoders out" },
+
+    { "--json", "", OPTION_ON, AT(json), NULL, NULL, 0, 0, BIT(RUN) | BIT(INSPECT) | BIT(BENCH), GROUP_OUTPUT,
       "print one JSON object" },
     { "--draw", "", OPTION_TEXT, AT(draw), "FILE", NULL, 0, 0, BIT(RUN), GROUP_OUTPUT,
       "draw the answer's boxes, points and skeletons on the image, as PNG" },
@@ -132,7 +145,7 @@ const struct option option_rows[] = {
       GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
     { "-ctk --cache-type-k", "", OPTION_CHOICE, AT(kv_keys), "TYPE", "f32 f16 bf16", 0, 0, COMPUTES,
       GROUP_MACHINE, "type of the cached keys: f32 for float32 weights, else f16, unless given" },
-    { "-ctv --cache-type-v", "", OPTION_CHOICE, AT(kv_values), "TYPE", "f32 f16 bf16", 0, 0, COMPUTES,
+    { "-ctv --cache-type-v", "", OPTION_CHOICE, AT(kv_values), "TYPE", "f32 f16 bf16", 0, 0, SESSIONS,
       GROUP_MACHINE, "type of the cached values: that of the keys" },
 };
 

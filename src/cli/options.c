@@ -287,6 +287,9 @@ void settings_init(struct settings *s, enum command command)
     s->model.cpu = "auto";
     s->weight_type = "bf16";
     s->shards = 1;
+    s->tokens = 32;
+    s->sequences = 8;
+    s->runs = 3;
     s->labels = true;
 }
 
@@ -294,5 +297,6 @@ void settings_free(struct settings *s)
 {
     free(s->models.item);
     free(s->stops.item);
+    free(s->prefill.item);
     free(s->operands.item);
 }

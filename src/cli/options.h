@@ -19,6 +19,7 @@ enum command {
     COMMAND_INSPECT,
     COMMAND_DUMP,
     COMMAND_INIT,
+    COMMAND_BENCH,
     COMMAND_HELP,
     COMMAND_SERVE, /* from here on: named, but not in this version */
     COMMAND_EVAL,
@@ -26,7 +27,6 @@ enum command {
     COMMAND_MIX,
     COMMAND_CONVERT,
     COMMAND_SEGMENT,
-    COMMAND_BENCH,
     COMMAND_COUNT
 };
 
@@ -42,14 +42,14 @@ struct settings {
     sphinx_model_options model;
     sphinx_session_options session;
     sphinx_ask_options ask;
-    struct text_list models, stops, operands;
+    struct text_list models, stops, prefill, operands;
     const char *image, *prompt, *prompt_file, *output, *draw;
     const char *kv_keys, *kv_values;
     const char *weight_type;
-    int shards;
+    int shards, tokens, sequences, runs;
     bool labels, json, quiet, verbose, help, version;
     bool bos, decode;
-    bool tensors, check, all, safetensors, list;
+    bool tensors, check, all, safetensors, list, no_image;
 };
 
 struct command_row {
@@ -75,7 +75,15 @@ enum option_kind {
     OPTION_LIST,   /* struct text_list: each use adds one */
 };
 
-enum option_group { GROUP_MODEL, GROUP_INPUT, GROUP_ANSWER, GROUP_OUTPUT, GROUP_MACHINE, GROUP_COUNT };
+enum option_group {
+    GROUP_MODEL,
+    GROUP_INPUT,
+    GROUP_ANSWER,
+    GROUP_MEASURE,
+    GROUP_OUTPUT,
+    GROUP_MACHINE,
+    GROUP_COUNT
+};
 
 struct option {
     const char *names;   /* "-m --model": all that help shows, the long one last */

@@ -63,6 +63,12 @@ void output_printf(const char *fmt, ...)
     va_end(args);
 }
 
+void output_flush(void)
+{
+    errno = 0;
+    check(fflush(stdout) == 0);
+}
+
 int output_finish(int code)
 {
     errno = 0;

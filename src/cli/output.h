@@ -17,8 +17,9 @@ void output_init(void);
 bool output_bytes(const char *bytes, size_t size);
 bool output_text(const char *text, size_t size);
 
-/* Buffered, for listings. */
+/* Buffered, for listings; output_flush shows what there is so far. */
 void output_printf(const char *fmt, ...) __attribute__((format(printf, 1, 2)));
+void output_flush(void);
 
 /* Writes what is buffered. code, or CODE_FAILED with a message if any writing failed and code was CODE_OK. */
 int output_finish(int code);

@@ -58,8 +58,12 @@ usage dump "--output FILE is missing" -p hi
 usage inspect "'b': name the models with -m or as arguments, not both" -m a b
 usage chat "--image -: standard input is where the questions come from" -i -
 
+usage bench "--prefill 'a': numbers of positions, separated by commas" -m $tiny/llama_ens --prefill a
+usage bench "--prefill '3,': numbers of positions, separated by commas" -m $tiny/llama_ens --prefill 3,
+usage bench "--prefill '0': numbers of positions, separated by commas" -m $tiny/llama_ens --prefill 0
+
 # Commands that are still to come are known, and say so.
-for command in serve eval train mix convert segment bench; do
+for command in serve eval train mix convert segment; do
     fails 1 "$command: this version does not have the command yet" "$command" --any option
     runs 0 help "$command"
     contains "$tmp/out" "This version does not have it yet."
@@ -76,7 +80,7 @@ runs 0 --help
 cp "$tmp/out" "$tmp/help"
 runs 0 help
 same "--help and help" "$(cat "$tmp/out")" "$(cat "$tmp/help")"
-for command in run chat tokenize inspect dump init help; do
+for command in run chat tokenize inspect dump init bench help; do
     runs 0 help "$command"
     cp "$tmp/out" "$tmp/help"
     runs 0 "$command" --help
