@@ -89,12 +89,31 @@ static enum status open_tokenizer(struct tokenizer **t, const struct load_option
     return st;
 }
 
+enum status load_config_text(char **json, size_t *size, char **name, const struct load_options *o,
+                             struct err *e)
+{
+    char *path = o->config_path != NULL ? strdup(o->config_path) : find_beside(o, "config.json");
+    unsigned char *data = NULL;
+    enum status st = STATUS_OK;
+
+    *json = NULL;
+    *size = 0;
+    if (path == NULL) path = find_beside(o, "params.json");
+    *name = path != NULL ? path : strdup("built-in configuration");
+    if (*name == NULL) return err_no_memory(e, "config.json");
+    if (path != NULL) st = file_read(path, CONFIG_SIZE_MAX, &data, size, e);
+    *json = (char *)data;
+    if (st == STATUS_OK) return st;
+    free(*name);
+    *name = NULL;
+    return st;
+}
+
 enum status load_config(struct model_config *config, struct tokenizer **t, const struct load_options *o,
                         struct err *e)
 {
-    const struct variant *variant;
-    unsigned char *json = NULL;
-    char *path = NULL;
+    const struct variant *variant = NULL;
+    char *json = NULL, *name = NULL;
     size_t size = 0;
     enum status st;
 
@@ -106,19 +125,15 @@ enum status load_config(struct model_config *config, struct tokenizer **t, const
     st = find_variant(&variant, o, e);
     if (st == STATUS_OK) st = open_tokenizer(t, o, e);
     if (st != STATUS_OK) return st;
-    path = o->config_path != NULL ? strdup(o->config_path) : find_beside(o, "config.json");
-    if (path == NULL) path = find_beside(o, "params.json");
-    if (path != NULL) st = file_read(path, CONFIG_SIZE_MAX, &json, &size, e);
-    if (st == STATUS_OK) {
-        st = config_parse(config, variant, (const char *)json, size,
-                          path != NULL ? path : "built-in configuration", tok_vocab_size(*t), o->report, e);
-    }
+    st = load_config_text(&json, &size, &name, o, e);
+    if (st == STATUS_OK)
+        st = config_parse(config, variant, json, size, name, tok_vocab_size(*t), o->report, e);
     if (st != STATUS_OK) {
         tok_close(*t);
         *t = NULL;
     }
     free(json);
-    free(path);
+    free(name);
     return st;
 }
 
@@ -308,7 +323,7 @@ static bool is_visual(const char *name)
     return false;
 }
 
-static bool any_visual(const struct checkpoint *c)
+bool load_sees(const struct checkpoint *c)
 {
     for (size_t i = 0; i < ckpt_count(c); i++) {
         if (is_visual(ckpt_entry(c, i)->name)) return true;
@@ -347,7 +362,7 @@ enum status load_weights(struct network *n, struct checkpoint *c, const struct l
     struct param_visitor v = { .visit = load_one, .user = &l };
     const char *where = ckpt_path(c, ckpt_paths(c) - 1);
 
-    n->sees = any_visual(c);
+    n->sees = load_sees(c);
     report_progress(o->report, "load", 0, 1);
     network_params(n, &v);
     if (l.err.code != STATUS_OK) return err_set(e, l.err.code, "%s", l.err.text);

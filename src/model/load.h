@@ -26,6 +26,14 @@ struct load_options {
 enum status load_config(struct model_config *config, struct tokenizer **t, const struct load_options *o,
                         struct err *e);
 
+/* The text of the config.json that load_config reads, and where it is, for messages; *json is NULL if there is none, and the sizes are the
+ * released ones. The caller frees both. */
+enum status load_config_text(char **json, size_t *size, char **name, const struct load_options *o,
+                             struct err *e);
+
+/* True if c has the encoders' tensors, or some of them; else it is a language model alone. */
+bool load_sees(const struct checkpoint *c);
+
 /* Fills in every weight of n from c. Missing and misshapen tensors are an error that names the first few and counts all; tensors of
  * the checkpoint that nothing uses are warned of. Sets n->sees to whether the encoders are there; a checkpoint with
  * only some of their tensors is an error. The weights borrow c. */
