@@ -145,6 +145,7 @@ static json_t *config_json(const struct network *n)
     if (!n->sees || config == NULL) return config;
     json_object_set_new(config, "image_size", json_integer(v->image_size));
     json_object_set_new(config, "view_size", json_integer(v->view_size));
+    json_object_set_new(config, "cnn_size", json_integer(v->cnn_size));
     json_object_set_new(config, "views", json_integer(img_views_count(v->layout)));
     json_object_set_new(config, "image_words", json_integer(encode_words(n)));
     return config;

@@ -3,7 +3,7 @@
  *
  *   llama_type, name
  *   paths        [{path, format, shards}]
- *   config       {dim, n_layers, ..., image_size, view_size, views, image_words}; the last four only if it sees
+ *   config       {dim, n_layers, ..., image_size, view_size, cnn_size, views, image_words}; the last five only if it sees
  *   components   [{name, tensors, parameters, bytes, types}], in the order of the data's way, only those that are there
  *   tensors      [{name, component, type, shape, shards}], only if asked for
  *   missing      [{name, shape}]           what the variant has and the checkpoint lacks

@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
 """PyTorch's times for the products of bench_ops, in its format: op, dtype, M, K, N, milliseconds, figure, unit.
 
-    ops_torch.py [-f filter] [-t threads] [-s seconds]
+    peer_torch_ops.py [-f filter] [-t threads] [-s seconds]
 
 float32 activations; 16-bit weights are met with activations of the same type, which is what a PyTorch user would run.
 """

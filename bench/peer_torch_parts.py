@@ -1,7 +1,7 @@
 #!/usr/bin/env python3
-"""What PyTorch takes for the parts of a full-size SPHINX, with random weights: the peer of `sphinx run --json`'s timings.
+"""What PyTorch takes for the parts of a full-size SPHINX, with random weights: the peer of `sphinx bench`.
 
-    model_torch.py [-d float32|bfloat16] [-t THREADS] [-r RUNS] PART...
+    peer_torch_parts.py [-d float32|bfloat16] [-t THREADS] [-r RUNS] PART...
 
 Parts: clip, convnext256, convnext512, dinov2, eva, qformer (one view each); tiny, 13b (a stack of the language model's layers:
 prefill of 309 and 341 positions, and one token behind them; a few layers are timed and scaled to all, so that 13B fits).
