@@ -21,12 +21,14 @@ static void put_half(uint8_t p[2], uint16_t h)
     memcpy(p, &h, sizeof h);
 }
 
-static bool all_finite(const float *x, int n)
+/* What no block of any type can hold, for want of a scale in f16: NaN, infinities, numbers of a thousand millions. Below, no sum
+ * of squares overflows. */
+static bool out_of_range(const float *x, int n)
 {
-    float sum = 0; /* of zeros and NaN: a number that is not finite times zero is NaN */
+    bool inside = true;
 
-    for (int i = 0; i < n; i++) sum += x[i] * 0;
-    return sum == 0;
+    for (int i = 0; i < n; i++) inside &= fabsf(x[i]) < 1e9f;
+    return !inside;
 }
 
 /* 1 / x; 0 where that is infinite: what so small a scale could tell apart, f16 rounds to zero. */
@@ -89,7 +91,7 @@ void q8_0_row_from_f32(void *dst, const float *src, size_t n)
 
         memset(b, 0, sizeof *b);
         put_half(b->scale, HALF_NAN);
-        if (!all_finite(x, QUANT_SHORT)) continue;
+        if (out_of_range(x, QUANT_SHORT)) continue;
         put_half(b->scale, f32_to_f16(scale));
         for (int i = 0; i < QUANT_SHORT; i++) b->q[i] = nearest_away(x[i] * by);
     }
@@ -122,7 +124,7 @@ void q4_0_row_from_f32(void *dst, const float *src, size_t n)
 
         memset(b, 0, sizeof *b);
         put_half(b->scale, HALF_NAN);
-        if (!all_finite(x, QUANT_SHORT)) continue;
+        if (out_of_range(x, QUANT_SHORT)) continue;
         put_half(b->scale, f32_to_f16(scale));
         for (int i = 0; i < QUANT_SHORT; i++) {
             int q = (int)(x[i] * by + 8.5f), half = i % (QUANT_SHORT / 2);
@@ -286,7 +288,7 @@ void q4_k_row_from_f32(void *dst, const float *src, size_t n)
 
         memset(b, 0, sizeof *b);
         put_half(b->scale, HALF_NAN);
-        if (!all_finite(src + k, QUANT_LONG)) continue;
+        if (out_of_range(src + k, QUANT_LONG)) continue;
         for (int j = 0; j < Q4_K_GROUPS; j++) q4_k_search(src + k + j * Q4_K_GROUP, &scale[j], &offset[j]);
         q4_k_put_groups(b, scale, offset);
         for (int j = 0; j < Q4_K_GROUPS; j++) {
@@ -392,7 +394,7 @@ void q6_k_row_from_f32(void *dst, const float *src, size_t n)
 
         memset(b, 0, sizeof *b);
         put_half(b->scale, HALF_NAN);
-        if (!all_finite(src + k, QUANT_LONG)) continue;
+        if (out_of_range(src + k, QUANT_LONG)) continue;
         for (int j = 0; j < Q6_K_GROUPS; j++) scale[j] = q6_k_search(src + k + j * Q6_K_GROUP);
         far = farthest(scale, Q6_K_GROUPS);
         by = fabsf(far) < q6_k_vanishing ? 0 : -128 / far;

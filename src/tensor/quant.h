@@ -11,7 +11,7 @@
  * endian; structs are made of bytes, so a block may lie at any address.
  *
  * A block with an infinity or a NaN gets the scale NaN: all of it reads back as NaN, and a search for weights that are not
- * finite finds it. So it does where a finite scale is beyond f16 (numbers of 500,000 and more).
+ * finite finds it. So it does where numbers are so large that f16 cannot hold their scale (500,000 in q4_0).
  *
  * The functions are rows of the dtype table (dtype.h): n elements, a multiple of the block.
  */

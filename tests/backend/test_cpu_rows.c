@@ -172,6 +172,38 @@ static void rows_are_moved_and_added(void **state)
     fixture_end(&t);
 }
 
+/* A quantised table, whole and in pieces abreast: the embeddings of a converted checkpoint, and of one in shards. */
+static void quantised_rows_are_gathered(void **state)
+{
+    static const enum dtype dtypes[] = { DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
+    enum { ROWS = 5, HALF = 512 };
+    struct fixture t;
+
+    (void)state;
+    fixture_begin(&t, "ref");
+    for (int i = 0; i < 4; i++) {
+        struct tensor left = random_weight(&t, dtypes[i], ROWS, HALF, 0),
+                      right = random_weight(&t, dtypes[i], ROWS, HALF, 256);
+        const void *data[] = { left.data, right.data };
+        int64_t stride[] = { left.stride, right.stride };
+        struct tensor_pieces p = { 1, 2, data, stride };
+        struct tensor both = { .dtype = dtypes[i], .n_dims = 2, .dim = { ROWS, 2 * HALF }, .pieces = &p };
+        const struct tensor *sources[] = { &both };
+        struct row_ref ref[] = { { 0, 4 }, { 0, 0 }, { 0, 4 }, { 0, 2 } };
+        struct tensor y = random_matrix(&t, 4, 2 * HALF, 3);
+
+        t.ref->gather(&t.exec, &y, sources, ref);
+        for (int r = 0; r < 4; r++) {
+            float want[2 * HALF];
+
+            tensor_row_f32(&left, ref[r].row, 0, HALF, want);
+            tensor_row_f32(&right, ref[r].row, 0, HALF, want + HALF);
+            assert_memory_equal(&AT(y, r, 0), want, sizeof want);
+        }
+    }
+    fixture_end(&t);
+}
+
 static void rope_turns_pairs(void **state)
 {
     struct fixture t;
@@ -249,6 +281,7 @@ int main(void)
         EACH_LEVEL(elementwise_kernels_match),
         EACH_LEVEL(threads_give_the_same_bits),
         cmocka_unit_test(rows_are_moved_and_added),
+        cmocka_unit_test(quantised_rows_are_gathered),
         cmocka_unit_test(rope_turns_pairs),
         cmocka_unit_test(the_largest_are_chosen),
         cmocka_unit_test(stored_rows_are_rounded),

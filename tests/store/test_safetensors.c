@@ -172,6 +172,7 @@ static void writers_refuse_wrong_sizes(void **state)
 {
     static const struct tensor_spec twice[] = { { "a", DTYPE_F32, 1, { 1 } }, { "a", DTYPE_F32, 1, { 1 } } };
     static const struct tensor_spec vast = { "a", DTYPE_F32, 2, { INT64_MAX, INT64_MAX } };
+    static const struct tensor_spec quantised = { "a", DTYPE_Q4_0, 2, { 2, 32 } };
     unsigned char zeros[64] = { 0 };
     struct safetensors_writer w;
     struct scratch s;
@@ -193,6 +194,9 @@ static void writers_refuse_wrong_sizes(void **state)
     assert_false(file_exists(path));
     assert_int_equal(safetensors_writer_open(&w, path, twice, 2, NULL, 0, &e), STATUS_BAD_ARGUMENT);
     assert_int_equal(safetensors_writer_open(&w, path, &vast, 1, NULL, 0, &e), STATUS_BAD_ARGUMENT);
+    err_clear(&e);
+    assert_int_equal(safetensors_writer_open(&w, path, &quantised, 1, NULL, 0, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "safetensors files have no type q4_0"));
     scratch_close(&s);
 }
 

@@ -97,6 +97,7 @@ static void wrong_use_leaves_no_file(void **state)
     static const struct tensor_spec twice[] = { { "a", DTYPE_F32, 1, { 1 } }, { "a", DTYPE_F32, 1, { 1 } } };
     static const struct tensor_spec nameless = { "", DTYPE_F32, 1, { 1 } };
     static const struct tensor_spec vast = { "a", DTYPE_F32, 2, { INT64_MAX, INT64_MAX } };
+    static const struct tensor_spec quantised = { "a", DTYPE_Q4_0, 2, { 2, 32 } };
     unsigned char data[DATA_SIZE + 1] = { 0 };
     struct torch_writer w;
     struct scratch s;
@@ -119,6 +120,9 @@ static void wrong_use_leaves_no_file(void **state)
     assert_int_equal(torch_writer_open(&w, path, twice, 2, &e), STATUS_BAD_ARGUMENT);
     assert_int_equal(torch_writer_open(&w, path, &nameless, 1, &e), STATUS_BAD_ARGUMENT);
     assert_int_equal(torch_writer_open(&w, path, &vast, 1, &e), STATUS_BAD_ARGUMENT);
+    err_clear(&e);
+    assert_int_equal(torch_writer_open(&w, path, &quantised, 1, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "PyTorch's files have no type q4_0"));
     err_clear(&e);
     assert_int_equal(torch_writer_open(&w, scratch_path(&s, "no/folder/x.pth"), specs, N_SPECS, &e),
                      STATUS_NOT_FOUND);

@@ -17,6 +17,7 @@ fi
 "$PYTHON" tools/reference/tokenizer.py
 "$PYTHON" tools/reference/images.py
 "$PYTHON" tools/reference/store.py
+"$PYTHON" tools/reference/quant.py ${GGML:+--ggml "$GGML"}
 
 # What the whole model's tests compare with.
 "$PYTHON" tools/reference/scene.py tests/data/images/scene.png

@@ -1,0 +1,1 @@
+sphinx_test(tensor quant LINK sphinx_tensor)
