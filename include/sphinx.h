@@ -79,7 +79,8 @@ typedef struct sphinx_model_options {
     const char *cpu;            /* instruction level: "auto", "portable", "avx2", "avx512" */
     int threads;                /* of each session; 0: one per processor */
     int context;                /* positions, image words included; 0: 4096 */
-    bool precise;               /* never round activations or keys and values to 16 bits */
+    int chunk; /* positions of a prompt that are computed at once, 33 or more: others in a batch wait for no more; 0: 2048 */
+    bool precise;         /* never round activations or keys and values to 16 bits */
     bool clip_exact_gelu; /* CLIP with GELU, not QuickGELU: upstream's default path, not what was trained */
     sphinx_report report;
 } sphinx_model_options;

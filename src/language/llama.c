@@ -177,7 +177,7 @@ struct tensor *llama_forward(struct ctx *c, const struct llama *m, struct tensor
         x = k->n_experts > 0 ? mixture(c, l, k, x) : feed_forward(c, l, x);
         h = observe(c, residual(c, h, x, NULL), "llama.layer.%d", i);
         scope_end(c, scope);
-        if (b->T > 1) report_progress(c->report, "prefill", (uint64_t)i + 1, (uint64_t)k->n_layers);
+        if (b->T > BATCH_ROWS) report_progress(c->report, "prefill", (uint64_t)i + 1, (uint64_t)k->n_layers);
     }
     return h;
 }

@@ -28,8 +28,8 @@ struct llama {
     struct llama_layer *layers; /* [n_layers] */
 };
 
-/* Keys and values of the positions computed so far, for any number of sequences: sequence i of a session may use any
- * range of rows. Keys are stored after rotation. */
+/* Keys and values of the positions computed so far, for any number of sequences: each may use any range of rows. Keys are stored after
+ * rotation. */
 struct kv_cache {
     int n_layers;
     int64_t capacity;     /* rows */

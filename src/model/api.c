@@ -10,7 +10,14 @@
 #include <assert.h>
 #include <stdlib.h>
 
-enum { CONTEXT_DEFAULT = 4096, CONTEXT_MAX = 1 << 20, THREADS_MAX = 1024 };
+enum {
+    CONTEXT_DEFAULT = 4096,
+    CONTEXT_MAX = 1 << 20,
+    THREADS_MAX = 1024,
+    /* More would need more memory for activations than reading the weights again costs time; nearly all prompts fit. */
+    CHUNK_DEFAULT = 2048,
+    CHUNK_MIN = BATCH_ROWS + 1, /* fewer rows are not worth a call of their own */
+};
 
 #define X(code, text)                                                                                        \
     static_assert((int)STATUS_##code == (int)SPHINX_##code, "sphinx_status mirrors STATUS_MAP");
@@ -54,6 +61,10 @@ static enum status check_options(const sphinx_model_options *o, struct err *e)
         return err_set(e, STATUS_BAD_ARGUMENT, "context is %d: it may be 1 to %d, or 0 for %d", o->context,
                        CONTEXT_MAX, CONTEXT_DEFAULT);
     }
+    if (o->chunk < 0 || (o->chunk > 0 && o->chunk < CHUNK_MIN)) {
+        return err_set(e, STATUS_BAD_ARGUMENT, "chunk is %d: it may be %d or more, or 0 for %d", o->chunk,
+                       CHUNK_MIN, CHUNK_DEFAULT);
+    }
     return STATUS_OK;
 }
 
@@ -73,13 +84,15 @@ static enum status open_model(sphinx_model *m, const char *const *paths, int n_p
 
     m->threads = o->threads > 0 ? o->threads : cpu_threads_default();
     m->context = o->context > 0 ? o->context : CONTEXT_DEFAULT;
+    m->chunk = o->chunk > 0 ? o->chunk : CHUNK_DEFAULT;
     m->precise = o->precise;
     if (st == STATUS_OK) st = cpu_backend(o->cpu, &m->backend, e);
-    if (st == STATUS_OK) st = load_config(&config, &m->tokenizer, &load, e);
+    if (st == STATUS_OK) st = ckpt_open(&m->checkpoint, paths, n_paths, &report, e);
+    if (st == STATUS_OK) st = load_config(&config, &m->tokenizer, &load, m->checkpoint, e);
     if (st == STATUS_OK && o->clip_exact_gelu) config.clip.act = ACT_GELU_ERF;
     if (st == STATUS_OK) st = network_init(&m->network, &config, e);
-    if (st == STATUS_OK) st = ckpt_open(&m->checkpoint, paths, n_paths, &report, e);
     if (st == STATUS_OK) st = load_weights(&m->network, m->checkpoint, &load, e);
+    if (st == STATUS_OK) st = kv_pool_init(&m->kv, &config.llama, 1, m->context, e);
     return st;
 }
 
@@ -108,6 +121,7 @@ sphinx_status sphinx_model_open(sphinx_model **model, const char *const *paths, 
 void sphinx_model_close(sphinx_model *m)
 {
     if (m == NULL) return;
+    kv_pool_free(&m->kv);
     network_free(&m->network);
     ckpt_close(m->checkpoint);
     tok_close(m->tokenizer);
@@ -186,7 +200,6 @@ static enum status kv_dtype(const sphinx_model *m, const char *name, enum dtype 
 static enum status open_session(struct sphinx_session *s, sphinx_model *m, const sphinx_session_options *o,
                                 struct err *e)
 {
-    const struct llama_config *k = &m->network.config.llama;
     enum dtype dtype = DTYPE_F32;
     enum status st;
 
@@ -204,7 +217,7 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     }
     st = text_utf8_check("the system sentence", s->system, strlen(s->system), NULL, e);
     if (st == STATUS_OK) st = kv_dtype(m, o->kv_type, &dtype, e);
-    if (st == STATUS_OK) st = kv_init(&s->kv, k, 1, m->context, dtype, e);
+    if (st == STATUS_OK) st = kv_slot_open(&s->kv, &m->kv, dtype, e);
     if (st == STATUS_OK)
         st = ctx_init(&s->ctx, m->backend, &s->arena, o->threads > 0 ? o->threads : m->threads, e);
     if (st == STATUS_OK) {
@@ -237,7 +250,7 @@ void sphinx_session_close(sphinx_session *s)
     session_clear_turns(s);
     free(s->turns);
     sampler_free(&s->sampler);
-    kv_free(&s->kv);
+    kv_slot_close(&s->kv, &s->model->kv);
     free(s->cached);
     free(s->words);
     img_free(&s->image);
@@ -277,7 +290,7 @@ void sphinx_session_image_clear(sphinx_session *s)
     img_free(&s->image);
     free(s->words);
     s->words = NULL;
-    s->n_cached = 0;
+    s->n_rows = 0;
     session_clear_turns(s);
 }
 

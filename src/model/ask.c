@@ -1,10 +1,8 @@
-/*
- * ask.c - one question, one answer: prompt, prefill, and the loop that draws a token, tells the text, and computes the next.
- */
+/* ask.c - see ask.h. */
+#include "model/ask.h"
+
 #include "model/public.h"
-#include "model/session.h"
 #include "text/conversation.h"
-#include "text/stream.h"
 
 #include <stdlib.h>
 
@@ -15,16 +13,7 @@ sphinx_ask_options sphinx_ask_options_default(void)
     };
 }
 
-/* One answer in the making. */
-struct asking {
-    struct sphinx_session *s;
-    const sphinx_ask_options *o;
-    int32_t *ids; /* [capacity] the prompt, then what was generated */
-    size_t n_prompt, n, capacity;
-    float *logprobs; /* of the generated ones */
-    struct stream stream;
-    struct answer_facts facts;
-};
+/* ---- beginning ----------------------------------------------------------------------------------------------- */
 
 static enum status prepare_sampler(struct sphinx_session *s, const sphinx_ask_options *o, struct err *e)
 {
@@ -43,129 +32,181 @@ static enum status prepare_sampler(struct sphinx_session *s, const sphinx_ask_op
     return st;
 }
 
-/* Memory for the longest answer there may be, and the stops. */
-static enum status prepare(struct asking *a, const char *question, struct err *e)
+static enum status prepare_stream(struct asking *a, struct err *e)
 {
-    struct sphinx_session *s = a->s;
-    size_t n_stops = a->o->n_stop + 1;
-    const char **stops;
+    const sphinx_ask_options *o = &a->options;
+    const char **stops = malloc((o->n_stop + 1) * sizeof *stops);
+    enum status st;
+
+    if (stops == NULL) return err_no_memory(e, "answer");
+    stops[0] = CONV_STOP;
+    for (size_t i = 0; i < o->n_stop; i++) stops[i + 1] = o->stop[i];
+    st = stream_init(&a->stream, a->session->model->tokenizer, stops, o->ignore_eos ? 0 : o->n_stop + 1,
+                     a->capacity - a->n_prompt, e);
+    free(stops);
+    return st;
+}
+
+static enum status prepare_ids(struct asking *a, struct err *e)
+{
+    struct sphinx_session *s = a->session;
+    int max_tokens = a->options.max_tokens;
     int32_t *prompt = NULL;
     enum status st;
 
-    if (a->o->max_tokens < -1) {
-        return err_set(e, STATUS_BAD_ARGUMENT, "max_tokens is %d: it may be -1 (no limit) or more",
-                       a->o->max_tokens);
-    }
-    st = prepare_sampler(s, a->o, e);
-    if (st == STATUS_OK) {
-        st = session_prompt(s, question, a->o->max_tokens, &prompt, &a->n_prompt, &a->facts.dropped_turns, e);
-    }
+    st = session_prompt(s, a->question, max_tokens, &prompt, &a->n_prompt, &a->facts.dropped_turns, e);
     if (st != STATUS_OK) return st;
-    a->facts.image_tokens = s->words != NULL ? (size_t)s->n_words : 0;
+    a->n = a->n_prompt;
+    a->facts.image_tokens = (size_t)session_words(s);
     a->facts.prompt_tokens = a->n_prompt;
     a->capacity = (size_t)s->model->context - a->facts.image_tokens;
-    if (a->o->max_tokens >= 0 && a->n_prompt + (size_t)a->o->max_tokens < a->capacity) {
-        a->capacity = a->n_prompt + (size_t)a->o->max_tokens;
-    }
+    if (max_tokens >= 0 && a->n_prompt + (size_t)max_tokens < a->capacity)
+        a->capacity = a->n_prompt + (size_t)max_tokens;
     a->ids = malloc(a->capacity * sizeof *a->ids);
     a->logprobs = malloc((a->capacity - a->n_prompt + 1) * sizeof *a->logprobs);
-    stops = malloc(n_stops * sizeof *stops);
-    if (a->ids == NULL || a->logprobs == NULL || stops == NULL) {
-        st = err_no_memory(e, "answer");
-    } else {
+    if (a->ids != NULL && a->logprobs != NULL)
         memcpy(a->ids, prompt, a->n_prompt * sizeof *prompt);
-        a->n = a->n_prompt;
-        stops[0] = CONV_STOP;
-        for (size_t i = 1; i < n_stops; i++) stops[i] = a->o->stop[i - 1];
-        st = stream_init(&a->stream, s->model->tokenizer, stops, a->o->ignore_eos ? 0 : n_stops,
-                         a->capacity - a->n_prompt, e);
-    }
-    free(stops);
+    else
+        st = err_no_memory(e, "answer");
     free(prompt);
     return st;
+}
+
+static void asking_free(struct asking *a)
+{
+    stream_free(&a->stream);
+    free(a->question);
+    free(a->ids);
+    free(a->logprobs);
+    memset(a, 0, sizeof *a);
+}
+
+enum status asking_begin(struct asking *a, struct sphinx_session *s, const char *question,
+                         const sphinx_ask_options *o, struct err *e)
+{
+    enum status st = STATUS_OK;
+
+    *a = (struct asking){ .session = s,
+                          .options = o != NULL ? *o : sphinx_ask_options_default(),
+                          .question = strdup(question),
+                          .began = clock_seconds() };
+    if (a->question == NULL) st = err_no_memory(e, "question");
+    if (st == STATUS_OK && a->options.max_tokens < -1) {
+        st = err_set(e, STATUS_BAD_ARGUMENT, "max_tokens is %d: it may be -1 (no limit) or more",
+                     a->options.max_tokens);
+    }
+    if (st == STATUS_OK) st = prepare_sampler(s, &a->options, e);
+    if (st == STATUS_OK) st = prepare_ids(a, e);
+    if (st == STATUS_OK) st = prepare_stream(a, e);
+    if (st != STATUS_OK) {
+        atomic_store(&s->cancel, false);
+        asking_free(a);
+    }
+    return st;
+}
+
+/* ---- token by token ------------------------------------------------------------------------------------------ */
+
+struct step_part *asking_want(struct asking *a)
+{
+    a->part = (struct step_part){ .session = a->session, .ids = a->ids, .n = a->n, .n_logits = 1 };
+    return &a->part;
+}
+
+static void end_with(struct asking *a, sphinx_finish finish)
+{
+    a->done = true;
+    a->facts.finish = finish;
 }
 
 /* Hands a piece of text to the caller; false when the caller has had enough. */
 static bool tell(const struct asking *a, struct stream_piece piece)
 {
-    if (piece.size == 0 || a->o->piece == NULL) return true;
-    return a->o->piece(a->o->user, piece.text, piece.size) == 0;
+    if (piece.size == 0 || a->options.piece == NULL) return true;
+    return a->options.piece(a->options.user, piece.text, piece.size) == 0;
 }
 
 static bool cancelled(const struct asking *a)
 {
-    return atomic_load_explicit(&a->s->cancel, memory_order_relaxed);
+    return atomic_load_explicit(&a->session->cancel, memory_order_relaxed);
 }
 
-/* Draws one token and tells its text. Sets *done when the answer ends here. */
-static enum status draw(struct asking *a, const float *logits, bool *done, struct err *e)
+/* Draws one token and tells its text. */
+static enum status draw(struct asking *a, const float *logits, struct err *e)
 {
-    struct sphinx_session *s = a->s;
+    struct sphinx_session *s = a->session;
     struct stream_piece piece;
     enum status st;
     int32_t id;
 
+    st = session_check_finite(s, logits, (size_t)s->sampler.vocab, "the logits", e);
+    if (st != STATUS_OK) return st;
     st = sampler_next(&s->sampler, logits, a->ids, a->n, &id, &a->logprobs[a->n - a->n_prompt], e);
     if (st != STATUS_OK) return st;
-    if (id == tok_eos(s->model->tokenizer) && !a->o->ignore_eos) {
-        *done = true;
-        a->facts.finish = SPHINX_FINISH_STOP;
+    if (id == tok_eos(s->model->tokenizer) && !a->options.ignore_eos) {
+        end_with(a, SPHINX_FINISH_STOP);
         return STATUS_OK;
     }
     a->ids[a->n++] = id;
     st = stream_put(&a->stream, id, &piece, e);
     if (st != STATUS_OK) return st;
-    if (!tell(a, piece)) {
-        *done = true;
-        a->facts.finish = SPHINX_FINISH_CANCELLED;
-    } else if (a->stream.stopped) {
-        *done = true;
-        a->facts.finish = SPHINX_FINISH_STOP;
-    }
+    if (!tell(a, piece))
+        end_with(a, SPHINX_FINISH_CANCELLED);
+    else if (a->stream.stopped)
+        end_with(a, SPHINX_FINISH_STOP);
+    else if (a->n == a->capacity)
+        end_with(a, SPHINX_FINISH_LENGTH);
     return STATUS_OK;
 }
 
-static enum status generate(struct asking *a, struct err *e)
+static void start_decoding(struct asking *a)
 {
-    const float *logits;
-    bool done = false;
-    double start = clock_seconds();
-    enum status st;
+    double now = clock_seconds();
 
-    st = session_compute(a->s, a->ids, a->n, &logits, &a->facts.cached_tokens, e);
-    a->facts.seconds_prefill = clock_seconds() - start;
-    start = clock_seconds();
-    a->facts.finish = SPHINX_FINISH_LENGTH;
-    while (st == STATUS_OK && a->n < a->capacity) {
-        st = draw(a, logits, &done, e);
-        if (st != STATUS_OK || done || a->n == a->capacity) break;
-        if (!cancelled(a)) st = session_compute(a->s, a->ids, a->n, &logits, NULL, e);
-        if (cancelled(a) && (st == STATUS_OK || st == STATUS_CANCELLED)) {
-            /* What was said so far is an answer. */
-            err_clear(e);
-            st = STATUS_OK;
-            a->facts.finish = SPHINX_FINISH_CANCELLED;
-            break;
-        }
-    }
-    a->facts.seconds_decode = clock_seconds() - start;
-    return st;
+    a->started = true;
+    a->facts.seconds_prefill = now - a->began;
+    a->began = now;
+    if (a->n == a->capacity) end_with(a, SPHINX_FINISH_LENGTH);
 }
 
-static enum status finish(struct asking *a, const char *question, sphinx_answer **answer, struct err *e)
+void asking_take(struct asking *a)
+{
+    struct err e = a->part.err;
+
+    if (!a->stepped) a->facts.cached_tokens = (size_t)a->part.reused;
+    a->stepped = true;
+    if (e.code == STATUS_OK && a->part.logits != NULL) {
+        if (!a->started) start_decoding(a);
+        if (!a->done) draw(a, a->part.logits, &e);
+    }
+    if (e.code == STATUS_OK && !a->done && cancelled(a)) err_set(&e, STATUS_CANCELLED, "cancelled");
+    if (e.code == STATUS_CANCELLED && a->n > a->n_prompt) {
+        end_with(a, SPHINX_FINISH_CANCELLED); /* what was said so far is an answer */
+    } else if (e.code != STATUS_OK) {
+        a->done = true;
+        a->err = e;
+    }
+}
+
+/* ---- ending -------------------------------------------------------------------------------------------------- */
+
+static enum status make_answer(struct asking *a, sphinx_answer **answer, struct err *e)
 {
     struct stream_piece piece;
     enum status st;
 
+    if (!a->done) return err_set(e, STATUS_CANCELLED, "cancelled");
+    if (a->err.code != STATUS_OK) return err_set(e, a->err.code, "%s", a->err.text);
+    if (a->started) a->facts.seconds_decode = clock_seconds() - a->began;
     st = stream_end(&a->stream, &piece, e);
     if (st != STATUS_OK) return st;
     if (a->facts.finish != SPHINX_FINISH_CANCELLED) tell(a, piece);
-    st = answer_make(answer, a->s, &a->stream, a->ids + a->n_prompt, a->logprobs, a->n - a->n_prompt,
+    st = answer_make(answer, a->session, &a->stream, a->ids + a->n_prompt, a->logprobs, a->n - a->n_prompt,
                      &a->facts, e);
     if (st != STATUS_OK) return st;
-    st = session_append(a->s, question, (*answer)->text, e);
+    st = session_append(a->session, a->question, (*answer)->text, e);
     if (st == STATUS_OK) {
-        a->s->seconds_encode = 0;
+        a->session->seconds_encode = 0;
         return STATUS_OK;
     }
     sphinx_answer_free(*answer);
@@ -173,21 +214,32 @@ static enum status finish(struct asking *a, const char *question, sphinx_answer 
     return st;
 }
 
+enum status asking_end(struct asking *a, sphinx_answer **answer, struct err *e)
+{
+    enum status st = make_answer(a, answer, e);
+
+    atomic_store(&a->session->cancel, false);
+    asking_free(a);
+    return st;
+}
+
 sphinx_status sphinx_ask(sphinx_session *s, const char *question, const sphinx_ask_options *options,
                          sphinx_answer **answer, sphinx_error *error)
 {
-    sphinx_ask_options defaults = sphinx_ask_options_default();
-    struct asking a = { .s = s, .o = options != NULL ? options : &defaults };
+    struct asking a;
     struct err e = { 0 };
     enum status st;
 
     *answer = NULL;
-    st = prepare(&a, question, &e);
-    if (st == STATUS_OK) st = generate(&a, &e);
-    if (st == STATUS_OK) st = finish(&a, question, answer, &e);
-    atomic_store(&s->cancel, false);
-    stream_free(&a.stream);
-    free(a.ids);
-    free(a.logprobs);
+    st = asking_begin(&a, s, question, options, &e);
+    if (st == STATUS_OK) {
+        while (!a.done) {
+            struct step_part *part = asking_want(&a);
+
+            step_run(&s->ctx, &part, 1);
+            asking_take(&a);
+        }
+        st = asking_end(&a, answer, &e);
+    }
     return public_status(st, &e, error);
 }

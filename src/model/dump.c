@@ -1,7 +1,7 @@
 /* dump.c - see dump.h. */
 #include "model/dump.h"
 
-#include "model/session.h"
+#include "model/step.h"
 #include "store/safetensors.h"
 
 #include <stdio.h>
@@ -109,8 +109,8 @@ static enum status write_file(const struct dump *d, const char *path, struct err
 
 static enum status compute(struct dump *d, struct sphinx_session *s, const char *question, struct err *e)
 {
+    struct step_part part = { .session = s, .n_logits = 1 }, *const parts[] = { &part };
     struct dumped *out;
-    const float *logits;
     int32_t *ids = NULL;
     size_t n, dropped;
     enum status st;
@@ -122,10 +122,16 @@ static enum status compute(struct dump *d, struct sphinx_session *s, const char 
         out->spec.n_dims = 1;
         out->spec.dim[0] = (int64_t)n;
         for (size_t i = 0; i < n; i++) ((int64_t *)out->data)[i] = ids[i];
-        st = session_compute(s, ids, n, &logits, NULL, e);
+        part.ids = ids;
+        part.n = n;
+        do step_run(&s->ctx, parts, 1);
+        while (part.err.code == STATUS_OK && part.logits == NULL);
+        st = part.err.code != STATUS_OK ? err_set(e, part.err.code, "%s", part.err.text) : STATUS_OK;
     }
     free(ids);
-    return st;
+    if (st != STATUS_OK) return st;
+    return session_check_finite(s, part.logits, (size_t)s->model->network.config.llama.vocab, "the logits",
+                                e);
 }
 
 enum status dump_write(sphinx_session *s, const struct dump_options *o, struct err *e)

@@ -5,29 +5,19 @@
 #include "text/conversation.h"
 #include "text/utf8.h"
 
-#include <assert.h>
 #include <math.h>
 #include <stdlib.h>
 
-/* Tokens that go through the language model at once. More would need more memory for activations than reading the weights
- * again costs time; nearly all prompts fit. */
-enum { CHUNK = 2048 };
-
 /* ---- image --------------------------------------------------------------------------------------------------- */
 
-static bool all_finite(const float *x, size_t n)
-{
-    for (size_t i = 0; i < n; i++) {
-        if (!isfinite(x[i])) return false;
-    }
-    return true;
-}
-
-/* The sentence for a result that is not a number: the weight to blame, if there is one. */
-static enum status not_finite(struct sphinx_session *s, const char *what, struct err *e)
+enum status session_check_finite(const struct sphinx_session *s, const float *x, size_t n, const char *what,
+                                 struct err *e)
 {
     char name[256];
+    size_t i = 0;
 
+    while (i < n && isfinite(x[i])) i++;
+    if (i == n) return STATUS_OK;
     if (load_find_not_finite(&s->model->network, name, sizeof name)) {
         return err_set(e, STATUS_NUMERIC, "%s are not finite numbers: the weight %s is not finite", what,
                        name);
@@ -64,7 +54,7 @@ static enum status encode(struct sphinx_session *s, const struct image *im, floa
     if (st == STATUS_OK) {
         count = (size_t)s->n_words * (size_t)n->config.llama.dim;
         memcpy(words, w->data, count * sizeof *words);
-        if (!all_finite(words, count)) st = not_finite(s, "the image's features", e);
+        st = session_check_finite(s, words, count, "the image's features", e);
     }
     arena_reset(&s->arena, scope);
     return st;
@@ -98,7 +88,7 @@ enum status session_set_image(struct sphinx_session *s, struct image *im, struct
     s->square = square;
     s->seconds_encode = clock_seconds() - start;
     memcpy(s->seconds_encoder, seconds, sizeof seconds);
-    s->n_cached = 0;
+    s->n_rows = 0;
     session_clear_turns(s);
     return STATUS_OK;
 }
@@ -136,7 +126,7 @@ enum status session_append(struct sphinx_session *s, const char *question, const
     return STATUS_OK;
 }
 
-static int64_t image_words(const struct sphinx_session *s)
+int64_t session_words(const struct sphinx_session *s)
 {
     return s->words != NULL ? s->n_words : 0;
 }
@@ -173,12 +163,12 @@ enum status session_prompt(struct sphinx_session *s, const char *question, int m
     if (question[0] == '\0') return err_set(e, STATUS_BAD_ARGUMENT, "the question is empty");
     st = text_utf8_check("the question", question, strlen(question), NULL, e);
     if (st != STATUS_OK) return st;
-    if (image_words(s) + 2 > s->model->context) {
+    if (session_words(s) + 2 > s->model->context) {
         return err_set(e, STATUS_BAD_ARGUMENT,
                        "the context of %d positions has no room beside the image's %lld words",
-                       s->model->context, (long long)image_words(s));
+                       s->model->context, (long long)session_words(s));
     }
-    room = (size_t)(s->model->context - image_words(s));
+    room = (size_t)(s->model->context - session_words(s));
     reserve = max_tokens < 0 ? 1 : (size_t)max_tokens;
     budget = room - (reserve < room / 2 ? reserve : room / 2);
     for (;;) {
@@ -205,87 +195,5 @@ enum status session_prompt(struct sphinx_session *s, const char *question, int m
         memmove(*ids + 1, *ids + 1 + (*n - budget), (budget - 1) * sizeof **ids);
         *n = budget;
     }
-    return STATUS_OK;
-}
-
-/* ---- computing ----------------------------------------------------------------------------------------------- */
-
-/* Embeddings of ids from..n-1 with the image's words behind BOS. *position: of the first row. */
-static struct tensor *embeddings(struct sphinx_session *s, const int32_t *ids, size_t from, size_t n,
-                                 int64_t *position)
-{
-    struct ctx *c = &s->ctx;
-    int64_t words = image_words(s), T = (int64_t)(n - from), t = 0;
-    struct tensor *text = llama_embed(c, &s->model->network.llama, ids + from, T), *sources[2], **kept;
-    struct row_ref *ref;
-    struct tensor image;
-
-    *position = from == 0 ? 0 : (int64_t)from + words;
-    if (from > 0 || words == 0) return text;
-    image = tensor_matrix(DTYPE_F32, s->words, words, s->model->network.config.llama.dim);
-    kept = ctx_alloc(c, 2, sizeof *kept);
-    sources[1] = ctx_alloc(c, 1, sizeof image);
-    ref = ctx_alloc(c, (size_t)(T + words), sizeof *ref);
-    if (kept == NULL || sources[1] == NULL || ref == NULL) return NULL;
-    *sources[1] = image;
-    kept[0] = text;
-    kept[1] = sources[1];
-    ref[t++] = (struct row_ref){ 0, 0 };
-    for (int64_t i = 0; i < words; i++) ref[t++] = (struct row_ref){ 1, (int32_t)i };
-    for (int64_t i = 1; i < T; i++) ref[t++] = (struct row_ref){ 0, (int32_t)i };
-    return gather(c, kept, ref, t);
-}
-
-/* Runs rows at positions `position` and on through the model. Returns the last row's hidden state. */
-static struct tensor *forward(struct sphinx_session *s, struct tensor *h, int64_t position)
-{
-    struct ctx *c = &s->ctx;
-    int64_t T = h != NULL ? tensor_rows(h) : 0, D = s->model->network.config.llama.dim;
-    struct tensor *last = tensor_new(c, 1, D, false);
-
-    if (last == NULL) return NULL;
-    for (int64_t done = 0; done < T; done += CHUNK) {
-        struct arena_mark scope = scope_begin(c);
-        int64_t n = T - done < CHUNK ? T - done : CHUNK;
-        int32_t *at = ctx_alloc(c, (size_t)n, sizeof *at), *first = ctx_alloc(c, (size_t)n, sizeof *first);
-        struct llama_batch b = { n, at, at, first };
-        struct tensor *y;
-
-        if (at == NULL || first == NULL) return NULL;
-        for (int64_t i = 0; i < n; i++) {
-            at[i] = (int32_t)(position + done + i);
-            first[i] = 0;
-        }
-        y = llama_forward(c, &s->model->network.llama, rows(c, h, done, n), &b, &s->kv);
-        if (y == NULL) return NULL;
-        memcpy(last->data, tensor_f32(y) + (n - 1) * y->stride, (size_t)D * sizeof(float));
-        scope_end(c, scope);
-    }
-    return last;
-}
-
-enum status session_compute(struct sphinx_session *s, const int32_t *ids, size_t n, const float **logits,
-                            size_t *reused, struct err *e)
-{
-    struct tensor *h, *y;
-    size_t common = 0;
-    int64_t position;
-    enum status st;
-
-    assert(n >= 1 && (int64_t)n + image_words(s) <= s->model->context);
-    while (common < s->n_cached && common + 1 < n && s->cached[common] == ids[common]) common++;
-    if (reused != NULL) *reused = common > 0 ? common + (size_t)image_words(s) : 0;
-    s->n_cached = common;
-    arena_reset(&s->arena, (struct arena_mark){ NULL, 0, 0 }); /* the logits of the last call go here */
-    h = embeddings(s, ids, common, n, &position);
-    y = llama_logits(&s->ctx, &s->model->network.llama, forward(s, h, position));
-    observe(&s->ctx, y, "logits");
-    st = finish(s, e);
-    if (st != STATUS_OK) return st;
-    memcpy(s->cached + common, ids + common, (n - common) * sizeof *ids);
-    s->n_cached = n;
-    *logits = tensor_f32(y);
-    if (!all_finite(*logits, (size_t)s->model->network.config.llama.vocab))
-        return not_finite(s, "the logits", e);
     return STATUS_OK;
 }

@@ -1,19 +1,21 @@
 /*
- * session.h - what the opaque types of sphinx.h are inside, and the steps that sphinx_ask is made of. The public functions stand in
- * api.c; dump.c uses the steps one by one.
+ * session.h - what the opaque types of sphinx.h are inside, and what a session is made of: its image, its conversation, and its part
+ * of the key/value cache. The public functions stand in api.c; computing in step.h; answering in ask.h.
  *
- * The key/value cache, by rows = positions:
+ * The session's slot of the cache, by rows = positions:
  *
- *   [ BOS | image words (if any) | ids 1 .. n_cached-1 |   free   ]
+ *   [ BOS | image words (if any) | ids 1, 2, ... | free ]
+ *     0     1 .. words             words + i
  *
- * Invariants: (1) rows up to and including id n_cached-1 hold the keys and values of exactly `cached`. (2) The image
- * words are there whenever n_cached >= 1 and the session has an image; changing the image sets n_cached to 0.
- * (3) n_cached is lowered before rows behind it are overwritten, and raised when they are whole.
+ * Invariants: (1) rows 0 .. n_rows-1 hold the keys and values of BOS, the image's words and the ids of `cached`, as far as they go.
+ * (2) Changing the image sets n_rows to 0. (3) n_rows is lowered before rows behind it are overwritten, and raised when they are
+ * whole. So whoever fills rows and `cached` and then raises n_rows has put a prefix there; whoever reads both can keep one.
  */
 #ifndef SPHINX_MODEL_SESSION_H
 #define SPHINX_MODEL_SESSION_H
 
 #include "image/transform.h"
+#include "language/kv_pool.h"
 #include "model/load.h"
 #include "sphinx.h"
 #include "text/sampler.h"
@@ -25,7 +27,8 @@ struct sphinx_model {
     struct checkpoint *checkpoint;
     struct tokenizer *tokenizer;
     const struct backend *backend;
-    int threads, context;
+    struct kv_pool kv;
+    int threads, context, chunk;
     bool precise;
     double seconds_load;
 };
@@ -55,9 +58,9 @@ struct sphinx_session {
     struct turn *turns;
     size_t n_turns, turns_capacity;
 
-    struct kv_cache kv;
+    struct kv_slot kv;
     int32_t *cached; /* [context] text ids */
-    size_t n_cached;
+    int64_t n_rows;
     struct sampler sampler;
     bool sampler_ready;
 };
@@ -73,10 +76,12 @@ enum status session_append(struct sphinx_session *s, const char *question, const
 enum status session_prompt(struct sphinx_session *s, const char *question, int max_tokens, int32_t **ids,
                            size_t *n, size_t *dropped, struct err *e);
 
-/* Computes what the cache does not hold of ids [n] (n >= 1, n <= context - image words) and gives the logits [vocab] behind the last,
- * which stay valid until the next call. *reused (may be NULL): how many positions were in the cache. */
-enum status session_compute(struct sphinx_session *s, const int32_t *ids, size_t n, const float **logits,
-                            size_t *reused, struct err *e);
+/* Positions that the image takes; 0 without one. */
+int64_t session_words(const struct sphinx_session *s);
+
+/* NUMERIC, with the weight to blame in the sentence, unless all n numbers are finite. `what` are they: "the logits". */
+enum status session_check_finite(const struct sphinx_session *s, const float *x, size_t n, const char *what,
+                                 struct err *e);
 
 /* The answer to sphinx_ask, from the text and what is known of its tokens; see sphinx.h. */
 struct stream;
