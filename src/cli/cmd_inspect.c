@@ -1,7 +1,7 @@
 /*
  * cmd_inspect.c - what is in a model and whether it is complete. --check reads all of it.
  *
- *   paths ── load_config, ckpt_open ── inspection_make ── text or JSON
+ *   paths ── ckpt_open, load_config ── inspection_make ── text or JSON
  *                                          └─ --check: checksums, then every number
  */
 #include <inttypes.h>
@@ -178,10 +178,10 @@ struct inspected {
 static enum status open_all(struct inspected *m, const struct load_options *o, struct err *e)
 {
     struct model_config config;
-    enum status st = load_config(&config, &m->tokenizer, o, e);
+    enum status st = ckpt_open(&m->checkpoint, o->paths, o->n_paths, o->report, e);
 
+    if (st == STATUS_OK) st = load_config(&config, &m->tokenizer, o, m->checkpoint, e);
     if (st == STATUS_OK) st = network_init(&m->network, &config, e);
-    if (st == STATUS_OK) st = ckpt_open(&m->checkpoint, o->paths, o->n_paths, o->report, e);
     return st;
 }
 

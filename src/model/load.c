@@ -3,6 +3,9 @@
 
 #include "core/file.h"
 
+#include "model/description.h"
+#include "model/load_gguf.h"
+
 #include <assert.h>
 #include <math.h>
 #include <stdio.h>
@@ -21,88 +24,178 @@ static char *folder_of(const char *path)
     return base == path ? strdup(".") : strndup(path, (size_t)(base - path));
 }
 
-/* The last path's `name`, or an earlier one's; NULL if none has it. The caller frees. */
-static char *find_beside(const struct load_options *o, const char *name)
-{
-    for (int i = o->n_paths - 1; i >= 0; i--) {
-        char *folder = folder_of(o->paths[i]), *path = folder != NULL ? path_join(folder, name) : NULL;
+/* What describes the model: a file beside the weights, or a GGUF file that holds the like under a key. At most one is set. */
+struct place {
+    char *path; /* the holder frees */
+    const struct gguf_file *gguf;
+};
 
+/* In the last path that has `name` or `key`. */
+static struct place find_place(const struct load_options *o, const struct checkpoint *c, const char *name,
+                               const char *key)
+{
+    struct place p = { NULL, NULL };
+
+    for (int i = o->n_paths - 1; i >= 0 && p.path == NULL && p.gguf == NULL; i--) {
+        const struct gguf_file *gguf = ckpt_gguf(c, i);
+        char *folder;
+
+        if (gguf != NULL) {
+            if (key != NULL && gguf_find(gguf, key) != NULL) p.gguf = gguf;
+            continue;
+        }
+        folder = folder_of(o->paths[i]);
+        p.path = folder != NULL ? path_join(folder, name) : NULL;
         free(folder);
-        if (path != NULL && file_exists(path)) return path;
-        free(path);
+        if (p.path != NULL && file_exists(p.path)) continue;
+        free(p.path);
+        p.path = NULL;
     }
-    return NULL;
+    return p;
 }
 
-static enum status find_variant(const struct variant **variant, const struct load_options *o, struct err *e)
+/* The last path that is a GGUF file; its ecosystem's keys serve where nothing better is found. */
+static const struct gguf_file *find_gguf(const struct checkpoint *c)
+{
+    const struct gguf_file *gguf = NULL;
+
+    for (int i = ckpt_paths(c) - 1; i >= 0 && gguf == NULL; i--) gguf = ckpt_gguf(c, i);
+    return gguf;
+}
+
+/* The text under a key that is there, malloc'ed. */
+static enum status gguf_text(char **text, size_t *size, const struct gguf_file *gguf, const char *key,
+                             struct err *e)
+{
+    struct gguf_string s;
+    enum status st = gguf_get_string(gguf, key, &s, e);
+
+    if (st != STATUS_OK) return st;
+    *text = strndup(s.bytes, s.size);
+    *size = s.size;
+    return *text != NULL ? STATUS_OK : err_no_memory(e, key);
+}
+
+/* The llama_type, malloc'ed, and in *where what said so: NULL for an option. */
+static enum status find_type(char **type, char **where, const struct load_options *o,
+                             const struct checkpoint *c, struct err *e)
+{
+    struct place p = find_place(o, c, "meta.json", GGUF_KEY_LLAMA_TYPE);
+    const struct gguf_file *gguf = p.gguf != NULL ? p.gguf : find_gguf(c);
+    unsigned char *json = NULL;
+    enum status st = STATUS_OK;
+    const char *like;
+    char list[256];
+    size_t size;
+
+    *where = p.path;
+    if (p.path != NULL) {
+        st = file_read(p.path, CONFIG_SIZE_MAX, &json, &size, e);
+        if (st == STATUS_OK) st = config_parse_meta(type, (const char *)json, size, p.path, e);
+        free(json);
+        return st;
+    }
+    if (gguf == NULL) {
+        return err_set(e, STATUS_NOT_FOUND,
+                       "%s: no meta.json beside the weights says which variant this is: name it with "
+                       "--llama-type (%s)",
+                       o->paths[o->n_paths - 1], variant_list(list, sizeof list));
+    }
+    *where = strdup(gguf->path);
+    if (*where == NULL) return err_no_memory(e, "variant");
+    if (p.gguf != NULL) return gguf_text(type, &size, gguf, GGUF_KEY_LLAMA_TYPE, e);
+    st = load_gguf_type(gguf, &like, e);
+    if (st != STATUS_OK) return st;
+    *type = strdup(like);
+    return *type != NULL ? STATUS_OK : err_no_memory(e, "variant");
+}
+
+static enum status find_variant(const struct variant **variant, const struct load_options *o,
+                                const struct checkpoint *c, struct err *e)
 {
     enum status st = STATUS_OK;
-    unsigned char *json = NULL;
-    char *path = NULL, *type = NULL, list[256];
-    size_t size;
+    char *where = NULL, *type = NULL, list[256];
 
     if (o->llama_type != NULL) {
         type = strdup(o->llama_type);
         if (type == NULL) st = err_no_memory(e, "variant");
     } else {
-        path = find_beside(o, "meta.json");
-        if (path == NULL) {
-            return err_set(e, STATUS_NOT_FOUND,
-                           "%s: no meta.json beside the weights says which variant this is: name it with "
-                           "--llama-type (%s)",
-                           o->paths[o->n_paths - 1], variant_list(list, sizeof list));
-        }
-        st = file_read(path, CONFIG_SIZE_MAX, &json, &size, e);
-        if (st == STATUS_OK) st = config_parse_meta(&type, (const char *)json, size, path, e);
+        st = find_type(&type, &where, o, c, e);
     }
     if (st == STATUS_OK) {
         *variant = variant_find(type);
         if (*variant == NULL) {
             st = err_set(e, STATUS_UNSUPPORTED, "%s%sunknown variant \"%.60s\": known are %s",
-                         path != NULL ? path : "", path != NULL ? ": " : "", type,
+                         where != NULL ? where : "", where != NULL ? ": " : "", type,
                          variant_list(list, sizeof list));
         }
     }
-    free(json);
-    free(path);
+    free(where);
     free(type);
     return st;
 }
 
-static enum status open_tokenizer(struct tokenizer **t, const struct load_options *o, struct err *e)
+static enum status open_tokenizer(struct tokenizer **t, const struct load_options *o,
+                                  const struct checkpoint *c, struct err *e)
 {
+    const struct gguf_value *file;
+    const struct gguf_file *gguf;
     enum status st;
-    char *path;
+    struct place p;
 
     if (o->tokenizer_path != NULL) return tok_open(t, o->tokenizer_path, e);
-    path = find_beside(o, "tokenizer.model");
-    if (path == NULL) {
-        char *json = find_beside(o, "tokenizer.json");
+    p = find_place(o, c, "tokenizer.model", GGUF_KEY_TOKENIZER);
+    gguf = find_gguf(c);
+    if (p.path != NULL) {
+        st = tok_open(t, p.path, e);
+    } else if (p.gguf != NULL) {
+        st = gguf_get_array(p.gguf, GGUF_KEY_TOKENIZER, GGUF_U8, &file, e);
+        if (st == STATUS_OK) st = tok_open_memory(t, file->data, file->size, p.gguf->path, e);
+    } else if (gguf != NULL) {
+        st = load_gguf_tokenizer(gguf, t, e);
+    } else {
+        struct place json = find_place(o, c, "tokenizer.json", NULL);
 
-        free(json);
-        return err_set(e, json != NULL ? STATUS_UNSUPPORTED : STATUS_NOT_FOUND,
-                       "%s: no tokenizer.model beside the weights%s: name one with --tokenizer",
-                       o->paths[o->n_paths - 1], json != NULL ? " (tokenizer.json is not read)" : "");
+        st = err_set(e, json.path != NULL ? STATUS_UNSUPPORTED : STATUS_NOT_FOUND,
+                     "%s: no tokenizer.model beside the weights%s: name one with --tokenizer",
+                     o->paths[o->n_paths - 1], json.path != NULL ? " (tokenizer.json is not read)" : "");
+        free(json.path);
     }
-    st = tok_open(t, path, e);
-    free(path);
+    free(p.path);
+    return st;
+}
+
+/* The text of config.json from wherever it is; *json stays NULL where there is none. */
+static enum status read_config(char **json, size_t *size, const struct place *p, const char *where,
+                               const struct gguf_file *fallback, struct err *e)
+{
+    unsigned char *data = NULL;
+    enum status st;
+
+    if (p->gguf != NULL) return gguf_text(json, size, p->gguf, GGUF_KEY_CONFIG, e);
+    if (p->path == NULL) return fallback != NULL ? load_gguf_config(fallback, json, size, e) : STATUS_OK;
+    st = file_read(where, CONFIG_SIZE_MAX, &data, size, e);
+    *json = (char *)data;
     return st;
 }
 
 enum status load_config_text(char **json, size_t *size, char **name, const struct load_options *o,
-                             struct err *e)
+                             const struct checkpoint *c, struct err *e)
 {
-    char *path = o->config_path != NULL ? strdup(o->config_path) : find_beside(o, "config.json");
-    unsigned char *data = NULL;
-    enum status st = STATUS_OK;
+    struct place p = { o->config_path != NULL ? strdup(o->config_path) : NULL, NULL };
+    const struct gguf_file *fallback = find_gguf(c);
+    enum status st;
 
     *json = NULL;
     *size = 0;
-    if (path == NULL) path = find_beside(o, "params.json");
-    *name = path != NULL ? path : strdup("built-in configuration");
-    if (*name == NULL) return err_no_memory(e, "config.json");
-    if (path != NULL) st = file_read(path, CONFIG_SIZE_MAX, &data, size, e);
-    *json = (char *)data;
+    if (o->config_path == NULL) p = find_place(o, c, "config.json", GGUF_KEY_CONFIG);
+    if (p.path == NULL && p.gguf == NULL) p = find_place(o, c, "params.json", NULL);
+    *name = p.path != NULL     ? strdup(p.path)
+            : p.gguf != NULL   ? strdup(p.gguf->path)
+            : fallback != NULL ? strdup(fallback->path)
+                               : strdup("built-in configuration");
+    st = *name != NULL ? read_config(json, size, &p, *name, fallback, e) : err_no_memory(e, "config.json");
+    free(p.path);
     if (st == STATUS_OK) return st;
     free(*name);
     *name = NULL;
@@ -110,7 +203,7 @@ enum status load_config_text(char **json, size_t *size, char **name, const struc
 }
 
 enum status load_config(struct model_config *config, struct tokenizer **t, const struct load_options *o,
-                        struct err *e)
+                        const struct checkpoint *c, struct err *e)
 {
     const struct variant *variant = NULL;
     char *json = NULL, *name = NULL;
@@ -118,14 +211,10 @@ enum status load_config(struct model_config *config, struct tokenizer **t, const
     enum status st;
 
     *t = NULL;
-    for (int i = 0; i < o->n_paths; i++) {
-        if (!file_exists(o->paths[i]))
-            return err_set(e, STATUS_NOT_FOUND, "%s: no such file or folder", o->paths[i]);
-    }
-    st = find_variant(&variant, o, e);
-    if (st == STATUS_OK) st = open_tokenizer(t, o, e);
+    st = find_variant(&variant, o, c, e);
+    if (st == STATUS_OK) st = open_tokenizer(t, o, c, e);
     if (st != STATUS_OK) return st;
-    st = load_config_text(&json, &size, &name, o, e);
+    st = load_config_text(&json, &size, &name, o, c, e);
     if (st == STATUS_OK)
         st = config_parse(config, variant, json, size, name, tok_vocab_size(*t), o->report, e);
     if (st != STATUS_OK) {
@@ -222,27 +311,27 @@ bool load_separate_biases(const struct checkpoint *c, const char *name, char par
     return ckpt_has(c, part[0]) && ckpt_has(c, part[1]);
 }
 
-/* [query | zeros | value] from the two parts. */
-static void join_biases(struct loader *l, const struct param *p, char part[2][LOAD_NAME_MAX],
-                        struct tensor *slot)
+enum status load_join_biases(struct checkpoint *c, const struct param *p, struct arena *a, struct tensor *out,
+                             struct err *e)
 {
     int64_t n = p->dim[0] / 3;
     struct ckpt_rule rule = { .split = CKPT_REPLICATED, .n_dims = 1, .dim = { n } };
-    float *data = arena_calloc(&l->network->arena, (size_t)p->dim[0], sizeof *data);
+    float *data = arena_calloc(a, (size_t)p->dim[0], sizeof *data);
+    char part[2][LOAD_NAME_MAX];
 
-    if (data == NULL) {
-        err_no_memory(&l->err, "weights");
-        return;
-    }
+    if (data == NULL) return err_no_memory(e, "weights");
+    load_separate_biases(c, p->name, part);
     for (int i = 0; i < 2; i++) {
         struct tensor t;
+        enum status st = ckpt_tensor(c, part[i], &rule, 0, 1, &t, e);
 
-        if (ckpt_tensor(l->checkpoint, part[i], &rule, 0, 1, &t, &l->err) != STATUS_OK) return;
+        if (st != STATUS_OK) return st;
         tensor_row_f32(&t, 0, 0, n, data + 2 * i * n);
     }
-    *slot = (struct tensor){
+    *out = (struct tensor){
         .dtype = DTYPE_F32, .n_dims = 1, .dim = { p->dim[0] }, .stride = p->dim[0], .data = data
     };
+    return STATUS_OK;
 }
 
 static enum status fetch(struct loader *l, const struct param *p, struct tensor *slot, struct err *e)
@@ -267,7 +356,7 @@ static void load_one(struct param_visitor *v, const struct param *p, struct tens
     if (slot == NULL || l->err.code != STATUS_OK) return;
     l->n_visited++;
     if (load_separate_biases(l->checkpoint, p->name, parts)) {
-        join_biases(l, p, parts, slot);
+        load_join_biases(l->checkpoint, p, &l->network->arena, slot, &l->err);
         return;
     }
     if (!ckpt_has(l->checkpoint, p->name)) {

@@ -1,10 +1,12 @@
 /*
  * load.h - from the paths a user names to a network with its weights and its tokenizer.
  *
- *   last path ─ meta.json ─ variant ─┐
+ *   all paths ─ checkpoint.h ──────────────────────────┐
+ *   last path ─ meta.json ─ variant ─┐                 │
  *             ─ config.json ─────────┼─ network ── load_weights ── tensors that borrow the mapped files
- *             ─ tokenizer.model ─────┘                 │
- *   all paths ─ checkpoint.h ──────────────────────────┘
+ *             ─ tokenizer.model ─────┘
+ *
+ * A GGUF file is all in one: its keys (description.h) stand for the three files.
  */
 #ifndef SPHINX_MODEL_LOAD_H
 #define SPHINX_MODEL_LOAD_H
@@ -21,15 +23,16 @@ struct load_options {
     const struct report *report;
 };
 
-/* Files that describe a model, probed from the last path to the first: meta.json, config.json (else Meta's
- * params.json), tokenizer.model. */
+/* What describes a model, sought from the last path of c to the first: meta.json, config.json (else Meta's params.json) and
+ * tokenizer.model, beside the weights or among a GGUF file's keys. A GGUF file without such keys is described by those that
+ * the ecosystem has (load_gguf.h). The options come before all of these. */
 enum status load_config(struct model_config *config, struct tokenizer **t, const struct load_options *o,
-                        struct err *e);
+                        const struct checkpoint *c, struct err *e);
 
 /* The text of the config.json that load_config reads, and where it is, for messages; *json is NULL if there is none, and the sizes are the
  * released ones. The caller frees both. */
 enum status load_config_text(char **json, size_t *size, char **name, const struct load_options *o,
-                             struct err *e);
+                             const struct checkpoint *c, struct err *e);
 
 /* True if c has the encoders' tensors, or some of them; else it is a language model alone. */
 bool load_sees(const struct checkpoint *c);
@@ -50,6 +53,9 @@ bool load_is_unused(struct network *n, const char *name);
  * True if `name` is such a bias, which c lacks but for whose two parts; their names go to part. */
 enum { LOAD_NAME_MAX = 192 };
 bool load_separate_biases(const struct checkpoint *c, const char *name, char part[2][LOAD_NAME_MAX]);
+/* Such a bias whole, [query | zeros | value], as float32 in memory of `a`. */
+enum status load_join_biases(struct checkpoint *c, const struct param *p, struct arena *a, struct tensor *out,
+                             struct err *e);
 
 /* The first weight that holds a value that is not finite: its name in text [size]; false if all are finite. Reads everything. */
 bool load_find_not_finite(struct network *n, char *text, size_t size);

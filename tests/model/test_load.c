@@ -41,10 +41,10 @@ static void run_rank(const struct comm *comm, void *user)
     struct err e = { 0 };
     struct ctx c;
 
-    if (cpu_backend("auto", &backend, &e) != STATUS_OK || load_config(&config, &t, &o, &e) != STATUS_OK ||
-        network_init(&n, &config, &e) != STATUS_OK ||
+    if (cpu_backend("auto", &backend, &e) != STATUS_OK ||
         ckpt_open(&checkpoint, &r->path, 1, NULL, &e) != STATUS_OK ||
-        load_weights(&n, checkpoint, &o, &e) != STATUS_OK ||
+        load_config(&config, &t, &o, checkpoint, &e) != STATUS_OK ||
+        network_init(&n, &config, &e) != STATUS_OK || load_weights(&n, checkpoint, &o, &e) != STATUS_OK ||
         ctx_init(&c, backend, &arena, 1, &e) != STATUS_OK) {
         fprintf(stderr, "rank %d: %s\n", comm->rank, e.text);
         abort(); /* the other ranks would wait for ever */
