@@ -264,7 +264,7 @@ static enum status take_rows(struct prompt_cache *p, const struct prompt_setting
     return st;
 }
 
-static enum status parse(struct prompt_cache *p, const struct prompt_setting *s, struct err *e)
+enum status prompt_cache_read(struct prompt_cache *p, const struct prompt_setting *s, struct err *e)
 {
     enum status st = fits(p, s, e);
 
@@ -285,17 +285,7 @@ enum status prompt_cache_open(struct prompt_cache *p, const char *path, const st
 
     memset(p, 0, sizeof *p);
     st = cache_file_open(&p->file, path, format, e);
-    return st == STATUS_OK ? parse(p, s, e) : st;
-}
-
-enum status prompt_cache_open_memory(struct prompt_cache *p, const void *data, size_t size, const char *path,
-                                     const struct prompt_setting *s, struct err *e)
-{
-    enum status st;
-
-    memset(p, 0, sizeof *p);
-    st = cache_file_open_memory(&p->file, data, size, path, format, e);
-    return st == STATUS_OK ? parse(p, s, e) : st;
+    return st == STATUS_OK ? prompt_cache_read(p, s, e) : st;
 }
 
 void prompt_cache_close(struct prompt_cache *p)

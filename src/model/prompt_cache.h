@@ -65,9 +65,8 @@ struct prompt_cache {
  * cache at all. */
 enum status prompt_cache_open(struct prompt_cache *p, const char *path, const struct prompt_setting *s,
                               struct err *e);
-/* The same for bytes that the caller keeps. */
-enum status prompt_cache_open_memory(struct prompt_cache *p, const void *data, size_t size, const char *path,
-                                     const struct prompt_setting *s, struct err *e);
+/* The second half of that: p->file is open and p otherwise zeroed. Closes p on failure. */
+enum status prompt_cache_read(struct prompt_cache *p, const struct prompt_setting *s, struct err *e);
 void prompt_cache_close(struct prompt_cache *p); /* accepts a zeroed one */
 
 #endif
