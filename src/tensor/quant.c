@@ -1,5 +1,5 @@
 /*
- * quant.c - see quant.h. Plain C, the definition: every operation is rounded by itself, so the bits are the same on every
+ * quant.c - see quant.h. The definition: every operation is rounded by itself, so the bits are the same on every
  * processor (the build forbids contraction).
  */
 #include "tensor/quant.h"
@@ -134,6 +134,42 @@ void q4_0_row_from_f32(void *dst, const float *src, size_t n)
     }
 }
 
+/* ---- groups side by side ------------------------------------------------------------------------------------ */
+
+/* The search for scales takes most of the time of writing a checkpoint, so it runs over four groups side by side: lane j of
+ * every vector belongs to group j, whose sums keep their order. */
+enum { LANES = 4 };
+
+typedef float lanes __attribute__((vector_size(LANES * sizeof(float))));
+typedef int32_t lane_mask __attribute__((vector_size(LANES * sizeof(int32_t))));
+
+/* a where the mask is set, else b. */
+static inline lanes choose(lane_mask mask, lanes a, lanes b)
+{
+    return (lanes)((mask & (lane_mask)a) | (~mask & (lane_mask)b));
+}
+
+static inline lanes magnitude(lanes a)
+{
+    return choose(a < 0, -a, a);
+}
+
+/* Rounded to low .. high, ties to even; NaN gives low. */
+static inline lanes nearest_lanes(lanes a, lanes low, lanes high)
+{
+    const float round = 0x1.8p23f;
+
+    a = choose(a > low, a, low);
+    return choose(a < high, a, high) + round - round;
+}
+
+/* Element i of `size` of each of four groups that follow each other. */
+static void take_lanes(lanes *to, const float *x, int size)
+{
+    for (int i = 0; i < size; i++)
+        for (int j = 0; j < LANES; j++) to[i][j] = x[j * size + i];
+}
+
 /* ---- q4_K -------------------------------------------------------------------------------------------------- */
 
 void q4_k_row_to_f32(float *dst, const void *src, size_t n)
@@ -157,98 +193,104 @@ void q4_k_row_to_f32(float *dst, const void *src, size_t n)
     }
 }
 
-/* What x[i] ~ scale * q[i] - offset is fitted to: weights that grow with the numbers, and their sums. */
+/* What x ~ scale * q + low is fitted to: weights that grow with the numbers, and their sums. */
 struct q4_k_fit {
-    const float *x;
-    float weight[Q4_K_GROUP];
-    float sum_w, sum_wx;
+    lanes x[Q4_K_GROUP], weight[Q4_K_GROUP];
+    lanes sum_w, sum_wx;
 };
 
-static void q4_k_weigh(struct q4_k_fit *f, const float *x)
+static void q4_k_weigh(struct q4_k_fit *f)
 {
-    float squares = 0, mean;
+    lanes squares = { 0 }, sum_w = { 0 }, sum_wx = { 0 };
 
-    f->x = x;
-    for (int i = 0; i < Q4_K_GROUP; i++) squares += x[i] * x[i];
-    mean = sqrtf(squares / Q4_K_GROUP);
-    f->sum_w = f->sum_wx = 0;
+    for (int i = 0; i < Q4_K_GROUP; i++) squares += f->x[i] * f->x[i];
+    for (int j = 0; j < LANES; j++) squares[j] = sqrtf(squares[j] / Q4_K_GROUP);
     for (int i = 0; i < Q4_K_GROUP; i++) {
-        f->weight[i] = mean + fabsf(x[i]);
-        f->sum_w += f->weight[i];
-        f->sum_wx += f->weight[i] * x[i];
+        f->weight[i] = squares + magnitude(f->x[i]);
+        sum_w += f->weight[i];
+        sum_wx += f->weight[i] * f->x[i];
     }
+    f->sum_w = sum_w;
+    f->sum_wx = sum_wx;
 }
 
-/* The weighted squared error of scale * q[i] + low. */
-static float q4_k_error(const struct q4_k_fit *f, const uint8_t *q, float scale, float low)
+/* q = by * (x - low), rounded to 0 .. 15, ties to even. */
+static void q4_k_round(const struct q4_k_fit *f, lanes by, lanes low, lanes *q)
 {
-    float sum = 0;
+    const lanes zero = { 0 };
 
-    for (int i = 0; i < Q4_K_GROUP; i++) {
-        float off = scale * (float)q[i] + low - f->x[i];
-
-        sum += f->weight[i] * (off * off);
-    }
-    return sum;
+    for (int i = 0; i < Q4_K_GROUP; i++) q[i] = nearest_lanes(by * (f->x[i] - low), zero, zero + 15);
 }
 
-/* The scale and low <= 0 of least error for the q[i] that by * (x[i] - *low) rounds to. False: all q are equal. */
-static bool q4_k_solve(const struct q4_k_fit *f, float by, uint8_t *q, float *scale, float *low)
+/* The weighted squared error of scale * q + low. */
+static lanes q4_k_error(const struct q4_k_fit *f, const lanes *q, lanes scale, lanes low)
 {
-    float sum_q = 0, sum_qq = 0, sum_xq = 0, determinant;
+    lanes error = { 0 };
 
     for (int i = 0; i < Q4_K_GROUP; i++) {
-        int level = nearest(by * (f->x[i] - *low), 0, 15);
-        float wq = f->weight[i] * (float)level;
+        lanes off = scale * q[i] + low - f->x[i];
 
-        q[i] = (uint8_t)level;
+        error += f->weight[i] * (off * off);
+    }
+    return error;
+}
+
+/* The scale and low <= 0 of least error for q; an infinite scale where all q of a group are equal. */
+static void q4_k_solve(const struct q4_k_fit *f, const lanes *q, lanes *scale, lanes *low)
+{
+    const lanes zero = { 0 };
+    lanes sum_q = zero, sum_qq = zero, sum_xq = zero, determinant, both, lowest;
+
+    for (int i = 0; i < Q4_K_GROUP; i++) {
+        lanes wq = f->weight[i] * q[i];
+
         sum_q += wq;
-        sum_qq += wq * (float)level;
+        sum_qq += wq * q[i];
         sum_xq += wq * f->x[i];
     }
     determinant = f->sum_w * sum_qq - sum_q * sum_q;
-    if (!(determinant > 0)) return false;
-    *scale = (f->sum_w * sum_xq - f->sum_wx * sum_q) / determinant;
-    *low = (sum_qq * f->sum_wx - sum_q * sum_xq) / determinant;
-    if (*low > 0) {
-        *low = 0;
-        *scale = sum_xq / sum_qq;
-    }
-    return true;
+    both = (f->sum_w * sum_xq - f->sum_wx * sum_q) / determinant;
+    lowest = (sum_qq * f->sum_wx - sum_q * sum_xq) / determinant;
+    *scale = choose(determinant > 0, choose(lowest > 0, sum_xq / sum_qq, both), zero + INFINITY);
+    *low = choose(lowest > 0, zero, lowest);
 }
 
-/* The best scale and offset of a group by itself. The plain ones span its range; then 21 spans from a little less to a
- * little more are tried, each improved by least squares. */
+/* The best scale and offset of four groups, each by itself. The plain ones span its range; then 21 spans from a little less to
+ * a little more are tried, each improved by least squares. */
 static void q4_k_search(const float *x, float *best_scale, float *offset)
 {
-    float low = x[0], high = x[0], scale, error;
+    const lanes zero = { 0 };
+    lanes low, high, by, scale, error, q[Q4_K_GROUP];
     struct q4_k_fit f;
-    uint8_t q[Q4_K_GROUP];
 
+    take_lanes(f.x, x, Q4_K_GROUP);
+    low = high = f.x[0];
     for (int i = 1; i < Q4_K_GROUP; i++) {
-        low = x[i] < low ? x[i] : low;
-        high = x[i] > high ? x[i] : high;
+        low = choose(f.x[i] < low, f.x[i], low);
+        high = choose(f.x[i] > high, f.x[i], high);
     }
-    low = low > 0 ? 0 : low; /* offsets are not negative */
-    *best_scale = 0;
-    *offset = -low;
-    if (high == low) return;
-    q4_k_weigh(&f, x);
-    scale = 1 / (15 / (high - low));
-    for (int i = 0; i < Q4_K_GROUP; i++) q[i] = (uint8_t)nearest(15 / (high - low) * (x[i] - low), 0, 15);
-    error = q4_k_error(&f, q, scale, low);
+    low = choose(low > 0, zero, low); /* offsets are not negative */
+    by = 15 / (high - low);
+    scale = choose(high == low, zero, 1 / by);
+    q4_k_weigh(&f);
+    q4_k_round(&f, by, low, q);
+    error = choose(high == low, zero, q4_k_error(&f, q, scale, low)); /* nothing is better */
     for (int step = 0; step <= 20; step++) {
-        float by = (-1.0f + 0.1f * (float)step + 15) / (high - low), try_scale, try_low = low, try_error;
+        lanes try_scale, try_low, try_error;
+        lane_mask better;
 
-        if (!q4_k_solve(&f, by, q, &try_scale, &try_low)) continue;
+        by = (-1.0f + 0.1f * (float)step + 15) / (high - low);
+        q4_k_round(&f, by, low, q);
+        q4_k_solve(&f, q, &try_scale, &try_low);
         try_error = q4_k_error(&f, q, try_scale, try_low);
-        if (!(try_error < error)) continue;
-        error = try_error;
-        scale = try_scale;
-        low = try_low;
+        better = try_error < error;
+        error = choose(better, try_error, error);
+        scale = choose(better, try_scale, scale);
+        low = choose(better, try_low, low);
     }
-    *best_scale = scale;
-    *offset = -low;
+    low = -low;
+    memcpy(best_scale, &scale, sizeof scale);
+    memcpy(offset, &low, sizeof low);
 }
 
 /* The groups' scales and offsets as 6-bit parts of the largest. */
@@ -289,7 +331,8 @@ void q4_k_row_from_f32(void *dst, const float *src, size_t n)
         memset(b, 0, sizeof *b);
         put_half(b->scale, HALF_NAN);
         if (out_of_range(src + k, QUANT_LONG)) continue;
-        for (int j = 0; j < Q4_K_GROUPS; j++) q4_k_search(src + k + j * Q4_K_GROUP, &scale[j], &offset[j]);
+        for (int j = 0; j < Q4_K_GROUPS; j += LANES)
+            q4_k_search(src + k + j * Q4_K_GROUP, scale + j, offset + j);
         q4_k_put_groups(b, scale, offset);
         for (int j = 0; j < Q4_K_GROUPS; j++) {
             const float *x = src + k + j * Q4_K_GROUP;
@@ -324,51 +367,67 @@ static struct q6_k_place q6_k_place(int i)
     return (struct q6_k_place){ half * 64 + in % 64, in / 64 * 4, half * 32 + in % 32, in / 32 * 2 };
 }
 
+/* The 32 elements of two groups that are the same bits of 32 bytes each. */
+static void q6_k_read(float *dst, const struct quant_q6_k *b, int first)
+{
+    struct q6_k_place p = q6_k_place(first);
+    float scale = f16_to_f32(quant_half(b->scale));
+    float scales[2] = { scale * (float)b->groups[first / Q6_K_GROUP],
+                        scale * (float)b->groups[first / Q6_K_GROUP + 1] };
+
+    for (int i = 0; i < 2 * Q6_K_GROUP; i++) {
+        int q = (b->low[p.low + i] >> p.low_shift & 15) | (b->high[p.high + i] >> p.high_shift & 3) << 4;
+
+        dst[i] = scales[i / Q6_K_GROUP] * (float)(q - 32);
+    }
+}
+
 void q6_k_row_to_f32(float *dst, const void *src, size_t n)
 {
     const struct quant_q6_k *b = src;
 
-    for (size_t k = 0; k < n; k += QUANT_LONG, b++) {
-        float scale = f16_to_f32(quant_half(b->scale));
-
-        for (int i = 0; i < QUANT_LONG; i++) {
-            struct q6_k_place p = q6_k_place(i);
-            int q = (b->low[p.low] >> p.low_shift & 15) | (b->high[p.high] >> p.high_shift & 3) << 4;
-
-            dst[k + (size_t)i] = scale * (float)b->groups[i / Q6_K_GROUP] * (float)(q - 32);
-        }
-    }
+    for (size_t k = 0; k < n; k += QUANT_LONG, b++)
+        for (int i = 0; i < QUANT_LONG; i += 2 * Q6_K_GROUP) q6_k_read(dst + k + i, b, i);
 }
 
-/* The sums that give the best scale, sum_xq / sum_qq, for the q[i] that by * x[i] rounds to, weighted by x[i]^2. */
-static void q6_k_sums(const float *x, float by, float *sum_xq, float *sum_qq)
+/* The sums that give the best scale, sum_xq / sum_qq, for the q that by * x rounds to, weighted by x^2. */
+static void q6_k_sums(const lanes *x, lanes by, lanes *sum_xq, lanes *sum_qq)
 {
-    *sum_xq = *sum_qq = 0;
+    const lanes zero = { 0 };
+    lanes xq = zero, qq = zero;
+
     for (int i = 0; i < Q6_K_GROUP; i++) {
-        float q = (float)nearest(by * x[i], -32, 31), w = x[i] * x[i];
+        lanes q = nearest_lanes(by * x[i], zero - 32, zero + 31), w = x[i] * x[i];
 
-        *sum_xq += w * x[i] * q;
-        *sum_qq += w * q * q;
+        xq += w * x[i] * q;
+        qq += w * q * q;
     }
+    *sum_xq = xq;
+    *sum_qq = qq;
 }
 
-/* The best scale of a group by itself: the farthest number at -32, and at 18 places around it. */
-static float q6_k_search(const float *x)
+/* The best scale of four groups, each by itself: the farthest number at -32, and at 18 places around it. */
+static void q6_k_search(const float *from, float *best_scale)
 {
-    float far = farthest(x, Q6_K_GROUP), sum_xq, sum_qq, scale, best;
+    const lanes zero = { 0 };
+    lanes x[Q6_K_GROUP], far = zero, sum_xq, sum_qq, scale, best;
 
-    if (fabsf(far) < q6_k_vanishing) return 0;
+    take_lanes(x, from, Q6_K_GROUP);
+    for (int i = 0; i < Q6_K_GROUP; i++) far = choose(magnitude(x[i]) > magnitude(far), x[i], far);
     q6_k_sums(x, -32 / far, &sum_xq, &sum_qq);
-    scale = sum_qq != 0 ? sum_xq / sum_qq : 0;
+    scale = choose(sum_qq != 0, sum_xq / sum_qq, zero);
     best = scale * sum_xq;
     for (int step = -9; step <= 9; step++) {
+        lane_mask better;
+
         if (step == 0) continue;
         q6_k_sums(x, -(32 + 0.1f * (float)step) / far, &sum_xq, &sum_qq);
-        if (!(sum_qq > 0 && sum_xq * sum_xq > best * sum_qq)) continue;
-        scale = sum_xq / sum_qq;
-        best = scale * sum_xq;
+        better = (sum_qq > 0) & (sum_xq * sum_xq > best * sum_qq);
+        scale = choose(better, sum_xq / sum_qq, scale);
+        best = choose(better, scale * sum_xq, best);
     }
-    return scale;
+    scale = choose(magnitude(far) < q6_k_vanishing, zero, scale);
+    memcpy(best_scale, &scale, sizeof scale);
 }
 
 /* Elements are rounded last, to what the rounded scales will make of them. */
@@ -395,7 +454,7 @@ void q6_k_row_from_f32(void *dst, const float *src, size_t n)
         memset(b, 0, sizeof *b);
         put_half(b->scale, HALF_NAN);
         if (out_of_range(src + k, QUANT_LONG)) continue;
-        for (int j = 0; j < Q6_K_GROUPS; j++) scale[j] = q6_k_search(src + k + j * Q6_K_GROUP);
+        for (int j = 0; j < Q6_K_GROUPS; j += LANES) q6_k_search(src + k + j * Q6_K_GROUP, scale + j);
         far = farthest(scale, Q6_K_GROUPS);
         by = fabsf(far) < q6_k_vanishing ? 0 : -128 / far;
         put_half(b->scale, by != 0 ? f32_to_f16(1 / by) : 0);

@@ -38,7 +38,7 @@ def blocks(rng, name):
 
 
 def values(rng, name):
-    """Weights of several distributions, each number of which has few digits in binary, so that nothing hangs on a sum's order."""
+    """Weights of several distributions."""
     n = TYPES[name][0]
     yield rng.normal(0, 0.02, n)
     yield rng.standard_t(3, n) * 0.02
