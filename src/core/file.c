@@ -62,6 +62,16 @@ void file_map_advise(const struct file_map *m, enum file_access access)
     if (m->data != NULL) madvise((void *)(uintptr_t)m->data, m->size, advice);
 }
 
+void file_map_drop(const struct file_map *m, const void *data, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data, end = begin + size,
+              map = (uintptr_t)m->data;
+
+    if (m->data == NULL || begin < map || end > map + m->size) return;
+    begin -= begin % page; /* neighbours on the same page come back too: nothing is lost */
+    if (end > begin) madvise((void *)begin, end - begin, MADV_DONTNEED);
+}
+
 /* Reads f to its end into a buffer that doubles; the limit is checked before each growth. */
 static enum status read_all(FILE *f, const char *path, size_t size_max, unsigned char **data, size_t *size,
                             struct err *e)

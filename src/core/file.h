@@ -25,6 +25,10 @@ void file_map_close(struct file_map *m); /* accepts a zeroed map */
 enum file_access { FILE_ACCESS_SCATTERED, FILE_ACCESS_RUNS };
 void file_map_advise(const struct file_map *m, enum file_access access);
 
+/* Bytes of a mapping that are not needed for now: their pages no longer count as this process's memory, and come back from the system's
+ * cache or the disk when they are read again. Bytes that are not of this mapping are left alone. */
+void file_map_drop(const struct file_map *m, const void *data, size_t size);
+
 /* Reads a whole file of at most size_max bytes ("-" is standard input) into malloc'ed memory that is one byte
  * longer and ends in NUL. A larger file is BAD_FORMAT. The caller frees *data. */
 enum status file_read(const char *path, size_t size_max, unsigned char **data, size_t *size, struct err *e);

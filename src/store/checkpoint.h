@@ -114,8 +114,9 @@ enum status ckpt_expert(struct checkpoint *c, const char *name, const struct ckp
 /* How the mapped files will be read next. After ckpt_open: scattered, until all tensors were found. */
 void ckpt_advise(struct checkpoint *c, enum file_access access);
 
-/* Frees what was made anew for a name: its tensors are no longer valid. For callers that convert weights
- * one by one. Not while another thread uses the name. */
+/* Frees what was made anew for a name: its tensors are no longer valid. The mapped pages that it lies on no longer count
+ * as this process's memory. For callers that convert weights one by one. Not while another thread uses the
+ * name. */
 void ckpt_forget(struct checkpoint *c, const char *name);
 
 /* Reads everything and compares each archive member's checksum (safetensors have none). Slow for large

@@ -111,8 +111,9 @@ static enum status shards_check(const struct request *q, const struct ckpt_layer
                            shape_text(full, rule->dim, rule->n_dims));
         }
         if (!dtype_is_weight(t->dtype)) {
-            return err_set(q->e, STATUS_UNSUPPORTED, "%s: tensor %s: found dtype %s, expected f32, f16 or bf16",
-                           path, name, dtype_info(t->dtype)->name);
+            return err_set(q->e, STATUS_UNSUPPORTED,
+                           "%s: tensor %s: found dtype %s, expected f32, f16 or bf16", path, name,
+                           dtype_info(t->dtype)->name);
         }
         if (t->dtype != layer->shard[0]->dtype) {
             return err_set(q->e, STATUS_BAD_FORMAT, "%s: tensor %s: shard %d holds %s, shard 0 %s", path,
@@ -438,6 +439,27 @@ enum status ckpt_expert(struct checkpoint *c, const char *name, const struct ckp
     return request_answer(&q, name, out);
 }
 
+/* Lets go of the mapped pages of one source that hold t. */
+static void pages_drop(const struct ckpt_source *s, const struct raw_tensor *t)
+{
+    const struct dtype_info *info = dtype_info(t->dtype);
+    const void *data;
+    size_t elements = 1, bytes;
+
+    if (raw_tensor_data(t, &data, NULL) != STATUS_OK) return;
+    for (int i = 0; i < t->n_dims; i++) {
+        if (t->dim[i] == 0) return;
+        elements += (size_t)((t->dim[i] - 1) * t->stride[i]);
+    }
+    bytes = (elements + info->block_elements - 1) / info->block_elements * info->block_bytes;
+    for (int i = 0; i < s->n_files; i++) {
+        const struct ckpt_file *f = &s->files[i];
+        const struct file_map *maps[] = { &f->torch.map, &f->safetensors.map, &f->gguf.map };
+
+        for (size_t k = 0; k < sizeof maps / sizeof *maps; k++) file_map_drop(maps[k], data, bytes);
+    }
+}
+
 void ckpt_forget(struct checkpoint *c, const char *name)
 {
     struct ckpt_name *n = ckpt_name_find(c, name);
@@ -445,5 +467,9 @@ void ckpt_forget(struct checkpoint *c, const char *name)
     if (n == NULL) return;
     pthread_mutex_lock(&c->mutex);
     ckpt_name_release(n);
+    for (int i = 0; i < n->n_layers; i++) {
+        for (int k = 0; k < n->layers[i].n_shards; k++)
+            pages_drop(&c->sources[n->layers[i].source], n->layers[i].shard[k]);
+    }
     pthread_mutex_unlock(&c->mutex);
 }
