@@ -82,6 +82,11 @@ typedef struct sphinx_model_options {
     int chunk; /* positions of a prompt that are computed at once, 33 or more: others in a batch wait for no more; 0: 2048 */
     bool precise;         /* never round activations or keys and values to 16 bits */
     bool clip_exact_gelu; /* CLIP with GELU, not QuickGELU: upstream's default path, not what was trained */
+    const char *image_cache;    /* folder that keeps images' features between runs; NULL: none */
+    uint64_t image_cache_bytes; /* what all its files may take; 0: 4 GiB */
+    /* Memory for what sessions leave behind, keys and values of prompts and images' features, for sessions that begin alike;
+     * 0: an eighth of the machine's memory, at most 1 GiB; -1: none. */
+    int64_t prefix_cache_bytes;
     sphinx_report report;
 } sphinx_model_options;
 
@@ -206,7 +211,8 @@ typedef struct sphinx_point {
 } sphinx_point;
 
 typedef struct sphinx_timing {
-    const char *stage; /* "load", "encode", "clip", "convnext", "dinov2", "qformer", "prefill", "decode" */
+    const char *
+        stage; /* "load", "encode", "clip", "convnext", "dinov2", "qformer", "image_cache", "prefill", "decode" */
     double seconds;
 } sphinx_timing;
 
@@ -218,7 +224,8 @@ typedef struct sphinx_answer {
     size_t n_tokens;
     size_t prompt_tokens; /* text ids of the prompt, begin-of-sentence included */
     size_t image_tokens;  /* image words before them */
-    size_t cached_tokens; /* of both: those that an earlier turn had computed */
+    size_t cached_tokens; /* of both: those that an earlier turn, or another session, had computed */
+    bool image_cached;    /* the image's features came from a cache, not from the encoders */
     size_t dropped_turns; /* oldest turns left out because the context is full */
     sphinx_finish finish;
     const sphinx_box *boxes; /* in reading order */

@@ -85,7 +85,7 @@ static enum status locate(struct answer *a, const struct sphinx_session *s, cons
 static enum status add_timings(struct answer *a, const struct sphinx_session *s,
                                const struct answer_facts *facts, struct err *e)
 {
-    sphinx_timing *t = arena_calloc(&a->arena, ENCODER_COUNT + 4, sizeof *t);
+    sphinx_timing *t = arena_calloc(&a->arena, ENCODER_COUNT + 5, sizeof *t);
     size_t n = 0;
 
     if (t == NULL) return err_no_memory(e, "answer");
@@ -97,6 +97,7 @@ static enum status add_timings(struct answer *a, const struct sphinx_session *s,
                 t[n++] = (sphinx_timing){ encoder_names[i], s->seconds_encoder[i] };
         }
     }
+    if (s->seconds_image_cache > 0) t[n++] = (sphinx_timing){ "image_cache", s->seconds_image_cache };
     t[n++] = (sphinx_timing){ "prefill", facts->seconds_prefill };
     t[n++] = (sphinx_timing){ "decode", facts->seconds_decode };
     a->public.timings = t;
@@ -142,6 +143,7 @@ enum status answer_make(sphinx_answer **answer, const struct sphinx_session *s, 
     a->public.image_tokens = facts->image_tokens;
     a->public.cached_tokens = facts->cached_tokens;
     a->public.dropped_turns = facts->dropped_turns;
+    a->public.image_cached = s->words != NULL && s->image_cached;
     a->public.finish = facts->finish;
     st = copy_tokens(a, stream, ids, logprobs, n, &spans, e);
     if (st == STATUS_OK) st = grounding_parse(&a->grounding, a->public.text, stream->size, e);
@@ -209,6 +211,7 @@ static void set_tokens(json_t *o, const sphinx_answer *a)
     json_object_set_new(o, "prompt_tokens", json_integer((json_int_t)a->prompt_tokens));
     json_object_set_new(o, "image_tokens", json_integer((json_int_t)a->image_tokens));
     json_object_set_new(o, "cached_tokens", json_integer((json_int_t)a->cached_tokens));
+    json_object_set_new(o, "image_cached", json_boolean(a->image_cached));
     json_object_set_new(o, "dropped_turns", json_integer((json_int_t)a->dropped_turns));
 }
 

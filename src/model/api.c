@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu.h"
 #include "core/file.h"
 #include "model/encode.h"
+#include "model/identity.h"
 #include "model/public.h"
 #include "model/session.h"
 #include "text/conversation.h"
@@ -74,6 +75,18 @@ static enum status open_model(sphinx_model *m, const char *const *paths, int n_p
     struct report report = public_report(&o->report);
     struct load_options load = { .paths = paths,
                                  .n_paths = n_paths,
+static enum status open_caches(sphinx_model *m, const sphinx_model_options *o, struct err *e)
+{
+    size_t bytes = o->prefix_cache_bytes > 0 ? (size_t)o->prefix_cache_bytes : prefix_cache_bytes_default();
+    struct digest sight;
+    enum status st;
+
+    st = prefix_cache_init(&m->memory, o->prefix_cache_bytes < 0 ? 0 : bytes, e);
+    if (st != STATUS_OK || o->image_cache == NULL || !m->network.sees) return st;
+    identity_sight(&sight, &m->network, m->backend->level, m->precise);
+    return image_cache_init(&m->images, o->image_cache, o->image_cache_bytes, &sight, e);
+}
+
                                  .llama_type = o->llama_type,
                                  .config_path = o->config_path,
                                  .tokenizer_path = o->tokenizer_path,
@@ -100,6 +113,7 @@ sphinx_status sphinx_model_open(sphinx_model **model, const char *const *paths, 
                                 const sphinx_model_options *options, sphinx_error *error)
 {
     static const sphinx_model_options defaults;
+    if (st == STATUS_OK) st = open_caches(m, o, e);
     double start = clock_seconds();
     struct err e = { 0 };
     enum status st;
@@ -128,6 +142,8 @@ void sphinx_model_close(sphinx_model *m)
     free(m);
 }
 
+    prefix_cache_free(&m->memory);
+    image_cache_free(&m->images);
 static void count_visit(struct param_visitor *v, const struct param *p, struct tensor *slot)
 {
     uint64_t n = 1;
@@ -217,6 +233,7 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     }
     st = text_utf8_check("the system sentence", s->system, strlen(s->system), NULL, e);
     if (st == STATUS_OK) st = kv_dtype(m, o->kv_type, &dtype, e);
+    s->system_given = o->system != NULL;
     if (st == STATUS_OK) st = kv_slot_open(&s->kv, &m->kv, dtype, e);
     if (st == STATUS_OK)
         st = ctx_init(&s->ctx, m->backend, &s->arena, o->threads > 0 ? o->threads : m->threads, e);
@@ -247,51 +264,56 @@ sphinx_status sphinx_session_open(sphinx_session **session, sphinx_model *model,
 void sphinx_session_close(sphinx_session *s)
 {
     if (s == NULL) return;
-    session_clear_turns(s);
+    session_drop_image(s);
     free(s->turns);
     sampler_free(&s->sampler);
     kv_slot_close(&s->kv, &s->model->kv);
     free(s->cached);
-    free(s->words);
-    img_free(&s->image);
     ctx_free(&s->ctx);
     arena_free(&s->arena);
     free(s->system);
     free(s);
 }
 
-sphinx_status sphinx_session_image_memory(sphinx_session *s, const void *data, size_t size, const char *name,
-                                          sphinx_error *error)
+static enum status set_image(sphinx_session *s, const void *data, size_t size, const char *name,
+                             struct err *e)
 {
     struct image im = { 0 };
-    struct err e = { 0 };
-    enum status st = img_decode(&im, data, size, name, &s->image_options, &e);
+    struct digest key;
+    enum status st = img_decode(&im, data, size, name, &s->image_options, e);
 
-    if (st == STATUS_OK) st = session_set_image(s, &im, &e);
+    struct image_settings settings = { s->image_options.apply_exif, s->without };
+    identity_image(&key, data, size, &settings);
+    if (st == STATUS_OK) st = session_set_image(s, &im, &key, e);
     atomic_store(&s->cancel, false);
     img_free(&im);
     return public_status(st, &e, error);
 }
 
 sphinx_status sphinx_session_image_file(sphinx_session *s, const char *path, sphinx_error *error)
-{
-    struct image im = { 0 };
-    struct err e = { 0 };
-    enum status st = img_read(&im, path, &s->image_options, &e);
+    return st;
+}
 
-    if (st == STATUS_OK) st = session_set_image(s, &im, &e);
-    atomic_store(&s->cancel, false);
-    img_free(&im);
+sphinx_status sphinx_session_image_memory(sphinx_session *s, const void *data, size_t size, const char *name,
+                                          sphinx_error *error)
+{
+    struct err e = { 0 };
+    enum status st = set_image(s, data, size, name, &e);
+
+{
+    unsigned char *data = NULL;
+    struct err e = { 0 };
+    size_t size = 0;
+    enum status st = file_read(path, IMG_FILE_SIZE_MAX, &data, &size, &e);
+
+    if (st == STATUS_OK) st = set_image(s, data, size, strcmp(path, "-") == 0 ? "standard input" : path, &e);
+    free(data);
     return public_status(st, &e, error);
 }
 
 void sphinx_session_image_clear(sphinx_session *s)
 {
-    img_free(&s->image);
-    free(s->words);
-    s->words = NULL;
-    s->n_rows = 0;
-    session_clear_turns(s);
+    session_drop_image(s);
 }
 
 size_t sphinx_session_turns(const sphinx_session *s)

@@ -2,6 +2,7 @@
 #include "model/ask.h"
 
 #include "model/public.h"
+#include "model/recall.h"
 #include "text/conversation.h"
 
 #include <stdlib.h>
@@ -100,6 +101,7 @@ enum status asking_begin(struct asking *a, struct sphinx_session *s, const char 
     if (st == STATUS_OK) st = prepare_stream(a, e);
     if (st != STATUS_OK) {
         atomic_store(&s->cancel, false);
+    if (st == STATUS_OK) recall_rows(s, a->ids, a->n);
         asking_free(a);
     }
     return st;
@@ -206,7 +208,7 @@ static enum status make_answer(struct asking *a, sphinx_answer **answer, struct 
     if (st != STATUS_OK) return st;
     st = session_append(a->session, a->question, (*answer)->text, e);
     if (st == STATUS_OK) {
-        a->session->seconds_encode = 0;
+        a->session->seconds_encode = a->session->seconds_image_cache = 0;
         return STATUS_OK;
     }
     sphinx_answer_free(*answer);

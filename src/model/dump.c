@@ -145,7 +145,7 @@ enum status dump_write(sphinx_session *s, const struct dump_options *o, struct e
     s->ctx.observer_user = &d;
     if (o->image != NULL) {
         st = img_read(&im, o->image, &s->image_options, e);
-        if (st == STATUS_OK) st = session_set_image(s, &im, e);
+        if (st == STATUS_OK) st = session_set_image(s, &im, NULL, e);
         img_free(&im);
     }
     if (st == STATUS_OK) st = compute(&d, s, o->question, e);

@@ -2,6 +2,7 @@
 #include "model/session.h"
 
 #include "model/encode.h"
+#include "model/recall.h"
 #include "text/conversation.h"
 #include "text/utf8.h"
 
@@ -60,37 +61,73 @@ static enum status encode(struct sphinx_session *s, const struct image *im, floa
     return st;
 }
 
-enum status session_set_image(struct sphinx_session *s, struct image *im, struct err *e)
+/* The words of `im`, by whatever way is shorter. *cached: not by the encoders. */
+static enum status look_at(struct sphinx_session *s, const struct image *im, const struct digest *key,
+                           float *words, struct img_square *square, double *seconds, bool *cached,
+                           struct err *e)
+{
+    enum status st;
+
+    memset(seconds, 0, ENCODER_COUNT * sizeof *seconds);
+    *square = img_square_of(IMG_TRANSFORM_PADDED_RESIZE, im->width, im->height);
+    *cached = key != NULL && recall_words(s, key, words);
+    if (*cached) return STATUS_OK;
+    st = encode(s, im, words, square, seconds, e);
+    if (st == STATUS_OK && key != NULL) recall_keep_words(s, key, words);
+    return st;
+}
+
+enum status session_set_image(struct sphinx_session *s, struct image *im, const struct digest *key,
+                              struct err *e)
 {
     const struct network *n = &s->model->network;
     double seconds[ENCODER_COUNT], start = clock_seconds();
     struct img_square square;
     enum status st;
     float *words;
+    bool cached;
 
     if (!n->sees) {
         return err_set(e, STATUS_UNSUPPORTED,
                        "this checkpoint holds a language model only: it cannot look at an image");
     }
+    if (report_cancelled(&s->report)) return err_set(e, STATUS_CANCELLED, "cancelled");
+    if (key != NULL && s->words != NULL && s->image_keyed && digest_equal(key, &s->image_key)) {
+        session_clear_turns(s); /* the same image: all that was computed of it stays */
+        s->image_cached = true;
+        return STATUS_OK;
+    }
     s->n_words = encode_words(n);
     words = malloc((size_t)s->n_words * (size_t)n->config.llama.dim * sizeof *words);
     if (words == NULL) return err_no_memory(e, "image words");
-    st = encode(s, im, words, &square, seconds, e);
+    st = look_at(s, im, key, words, &square, seconds, &cached, e);
     if (st != STATUS_OK) {
         free(words);
         return st;
     }
-    img_free(&s->image);
-    free(s->words);
+    session_drop_image(s);
     s->image = *im;
     memset(im, 0, sizeof *im);
     s->words = words;
     s->square = square;
-    s->seconds_encode = clock_seconds() - start;
+    s->image_keyed = key != NULL;
+    if (key != NULL) s->image_key = *key;
+    s->image_cached = cached;
+    *(cached ? &s->seconds_image_cache : &s->seconds_encode) = clock_seconds() - start;
     memcpy(s->seconds_encoder, seconds, sizeof seconds);
+    return STATUS_OK;
+}
+
+void session_drop_image(struct sphinx_session *s)
+{
+    recall_keep_rows(s);
+    img_free(&s->image);
+    free(s->words);
+    s->words = NULL;
+    s->image_keyed = s->image_cached = false;
+    s->seconds_encode = s->seconds_image_cache = 0;
     s->n_rows = 0;
     session_clear_turns(s);
-    return STATUS_OK;
 }
 
 /* ---- conversation -------------------------------------------------------------------------------------------- */

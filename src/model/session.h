@@ -16,7 +16,9 @@
 
 #include "image/transform.h"
 #include "language/kv_pool.h"
+#include "model/image_cache.h"
 #include "model/load.h"
+#include "model/prefix_cache.h"
 #include "sphinx.h"
 #include "text/sampler.h"
 
@@ -28,6 +30,8 @@ struct sphinx_model {
     struct tokenizer *tokenizer;
     const struct backend *backend;
     struct kv_pool kv;
+    struct prefix_cache memory; /* of rows and image words that sessions left */
+    struct image_cache images;  /* on disk; directory NULL: none */
     int threads, context, chunk;
     bool precise;
     double seconds_load;
@@ -48,12 +52,16 @@ struct sphinx_session {
     struct img_options image_options;
     char *system;
 
+    bool system_given; /* by whoever opened the session */
     struct image image; /* rgb NULL: none */
     struct img_square square;
     float *words; /* [image words, D] */
     int64_t n_words;
-    double seconds_encode,
-        seconds_encoder[ENCODER_COUNT]; /* of the image, until the next answer has told them */
+    struct digest
+        image_key; /* of identity.h; where image_keyed is false it is not known, and nothing is remembered */
+    bool image_keyed, image_cached; /* cached: the words came from a cache, not from the encoders */
+    double seconds_encode, seconds_image_cache, /* of the image, until the next answer has told them */
+        seconds_encoder[ENCODER_COUNT];
 
     struct turn *turns;
     size_t n_turns, turns_capacity;
@@ -65,8 +73,12 @@ struct sphinx_session {
     bool sampler_ready;
 };
 
-/* Encodes `im`, which the session takes over on success, and drops the conversation. */
-enum status session_set_image(struct sphinx_session *s, struct image *im, struct err *e);
+/* Makes `im`, which the session takes over on success, its image, and drops the conversation. Words that a cache holds under `key`
+ * are not encoded again. key NULL: the caches are left out of it. */
+enum status session_set_image(struct sphinx_session *s, struct image *im, const struct digest *key,
+                              struct err *e);
+/* Takes the image away, and the conversation. */
+void session_drop_image(struct sphinx_session *s);
 void session_clear_turns(struct sphinx_session *s);
 enum status session_append(struct sphinx_session *s, const char *question, const char *answer, struct err *e);
 
