@@ -69,12 +69,6 @@ static enum status check_options(const sphinx_model_options *o, struct err *e)
     return STATUS_OK;
 }
 
-static enum status open_model(sphinx_model *m, const char *const *paths, int n_paths,
-                              const sphinx_model_options *o, struct err *e)
-{
-    struct report report = public_report(&o->report);
-    struct load_options load = { .paths = paths,
-                                 .n_paths = n_paths,
 static enum status open_caches(sphinx_model *m, const sphinx_model_options *o, struct err *e)
 {
     size_t bytes = o->prefix_cache_bytes > 0 ? (size_t)o->prefix_cache_bytes : prefix_cache_bytes_default();
@@ -87,6 +81,12 @@ static enum status open_caches(sphinx_model *m, const sphinx_model_options *o, s
     return image_cache_init(&m->images, o->image_cache, o->image_cache_bytes, &sight, e);
 }
 
+static enum status open_model(sphinx_model *m, const char *const *paths, int n_paths,
+                              const sphinx_model_options *o, struct err *e)
+{
+    struct report report = public_report(&o->report);
+    struct load_options load = { .paths = paths,
+                                 .n_paths = n_paths,
                                  .llama_type = o->llama_type,
                                  .config_path = o->config_path,
                                  .tokenizer_path = o->tokenizer_path,
@@ -106,6 +106,7 @@ static enum status open_caches(sphinx_model *m, const sphinx_model_options *o, s
     if (st == STATUS_OK) st = network_init(&m->network, &config, e);
     if (st == STATUS_OK) st = load_weights(&m->network, m->checkpoint, &load, e);
     if (st == STATUS_OK) st = kv_pool_init(&m->kv, &config.llama, 1, m->context, e);
+    if (st == STATUS_OK) st = open_caches(m, o, e);
     return st;
 }
 
@@ -113,7 +114,6 @@ sphinx_status sphinx_model_open(sphinx_model **model, const char *const *paths, 
                                 const sphinx_model_options *options, sphinx_error *error)
 {
     static const sphinx_model_options defaults;
-    if (st == STATUS_OK) st = open_caches(m, o, e);
     double start = clock_seconds();
     struct err e = { 0 };
     enum status st;
@@ -135,6 +135,8 @@ sphinx_status sphinx_model_open(sphinx_model **model, const char *const *paths, 
 void sphinx_model_close(sphinx_model *m)
 {
     if (m == NULL) return;
+    prefix_cache_free(&m->memory);
+    image_cache_free(&m->images);
     kv_pool_free(&m->kv);
     network_free(&m->network);
     ckpt_close(m->checkpoint);
@@ -142,8 +144,6 @@ void sphinx_model_close(sphinx_model *m)
     free(m);
 }
 
-    prefix_cache_free(&m->memory);
-    image_cache_free(&m->images);
 static void count_visit(struct param_visitor *v, const struct param *p, struct tensor *slot)
 {
     uint64_t n = 1;
@@ -225,6 +225,7 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     s->without = o->without;
     s->image_options = (struct img_options){ .pixels_max = o->pixels_max, .apply_exif = o->apply_exif };
     s->system = strdup(o->system != NULL ? o->system : conv_system_default);
+    s->system_given = o->system != NULL;
     s->cached = malloc((size_t)m->context * sizeof *s->cached);
     if (s->system == NULL || s->cached == NULL) return err_no_memory(e, "session");
     if (o->threads < 0 || o->threads > THREADS_MAX) {
@@ -233,7 +234,6 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     }
     st = text_utf8_check("the system sentence", s->system, strlen(s->system), NULL, e);
     if (st == STATUS_OK) st = kv_dtype(m, o->kv_type, &dtype, e);
-    s->system_given = o->system != NULL;
     if (st == STATUS_OK) st = kv_slot_open(&s->kv, &m->kv, dtype, e);
     if (st == STATUS_OK)
         st = ctx_init(&s->ctx, m->backend, &s->arena, o->threads > 0 ? o->threads : m->threads, e);
@@ -278,19 +278,15 @@ void sphinx_session_close(sphinx_session *s)
 static enum status set_image(sphinx_session *s, const void *data, size_t size, const char *name,
                              struct err *e)
 {
+    struct image_settings settings = { s->image_options.apply_exif, s->without };
     struct image im = { 0 };
     struct digest key;
     enum status st = img_decode(&im, data, size, name, &s->image_options, e);
 
-    struct image_settings settings = { s->image_options.apply_exif, s->without };
     identity_image(&key, data, size, &settings);
     if (st == STATUS_OK) st = session_set_image(s, &im, &key, e);
     atomic_store(&s->cancel, false);
     img_free(&im);
-    return public_status(st, &e, error);
-}
-
-sphinx_status sphinx_session_image_file(sphinx_session *s, const char *path, sphinx_error *error)
     return st;
 }
 
@@ -300,6 +296,10 @@ sphinx_status sphinx_session_image_memory(sphinx_session *s, const void *data, s
     struct err e = { 0 };
     enum status st = set_image(s, data, size, name, &e);
 
+    return public_status(st, &e, error);
+}
+
+sphinx_status sphinx_session_image_file(sphinx_session *s, const char *path, sphinx_error *error)
 {
     unsigned char *data = NULL;
     struct err e = { 0 };
