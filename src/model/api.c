@@ -40,6 +40,16 @@ struct report public_report(const sphinx_report *r)
     return (struct report){ .progress = r->progress, .warn = r->warn, .user = r->user };
 }
 
+enum status public_threads(int *threads, int instead, struct err *e)
+{
+    if (*threads < 0 || *threads > THREADS_MAX) {
+        return err_set(e, STATUS_BAD_ARGUMENT, "threads is %d: it may be 1 to %d, or 0 for the default",
+                       *threads, THREADS_MAX);
+    }
+    if (*threads == 0) *threads = instead;
+    return STATUS_OK;
+}
+
 const char *sphinx_version(void)
 {
     return SPHINX_VERSION;
@@ -54,10 +64,6 @@ void sphinx_free(void *p)
 
 static enum status check_options(const sphinx_model_options *o, struct err *e)
 {
-    if (o->threads < 0 || o->threads > THREADS_MAX) {
-        return err_set(e, STATUS_BAD_ARGUMENT, "threads is %d: it may be 1 to %d, or 0 for all", o->threads,
-                       THREADS_MAX);
-    }
     if (o->context < 0 || o->context > CONTEXT_MAX) {
         return err_set(e, STATUS_BAD_ARGUMENT, "context is %d: it may be 1 to %d, or 0 for %d", o->context,
                        CONTEXT_MAX, CONTEXT_DEFAULT);
@@ -95,7 +101,8 @@ static enum status open_model(sphinx_model *m, const char *const *paths, int n_p
     struct model_config config;
     enum status st = check_options(o, e);
 
-    m->threads = o->threads > 0 ? o->threads : cpu_threads_default();
+    m->threads = o->threads;
+    if (st == STATUS_OK) st = public_threads(&m->threads, cpu_threads_default(), e);
     m->context = o->context > 0 ? o->context : CONTEXT_DEFAULT;
     m->chunk = o->chunk > 0 ? o->chunk : CHUNK_DEFAULT;
     m->precise = o->precise;
@@ -217,6 +224,7 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
                                 struct err *e)
 {
     enum dtype dtype = DTYPE_F32;
+    int threads = o->threads;
     enum status st;
 
     s->model = m;
@@ -228,15 +236,11 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     s->system_given = o->system != NULL;
     s->cached = malloc((size_t)m->context * sizeof *s->cached);
     if (s->system == NULL || s->cached == NULL) return err_no_memory(e, "session");
-    if (o->threads < 0 || o->threads > THREADS_MAX) {
-        return err_set(e, STATUS_BAD_ARGUMENT, "threads is %d: it may be 1 to %d, or 0", o->threads,
-                       THREADS_MAX);
-    }
-    st = text_utf8_check("the system sentence", s->system, strlen(s->system), NULL, e);
+    st = public_threads(&threads, m->threads, e);
+    if (st == STATUS_OK) st = text_utf8_check("the system sentence", s->system, strlen(s->system), NULL, e);
     if (st == STATUS_OK) st = kv_dtype(m, o->kv_type, &dtype, e);
     if (st == STATUS_OK) st = kv_slot_open(&s->kv, &m->kv, dtype, e);
-    if (st == STATUS_OK)
-        st = ctx_init(&s->ctx, m->backend, &s->arena, o->threads > 0 ? o->threads : m->threads, e);
+    if (st == STATUS_OK) st = ctx_init(&s->ctx, m->backend, &s->arena, threads, e);
     if (st == STATUS_OK) {
         s->ctx.report = &s->report;
         s->ctx.exec.precise = m->precise;

@@ -87,6 +87,9 @@ enum status asking_begin(struct asking *a, struct sphinx_session *s, const char 
 {
     enum status st = STATUS_OK;
 
+    if (s->asking)
+        return err_set(e, STATUS_BAD_ARGUMENT,
+                       "the session's last question has no answer yet: it was not taken");
     *a = (struct asking){ .session = s,
                           .options = o != NULL ? *o : sphinx_ask_options_default(),
                           .question = strdup(question),
@@ -98,10 +101,11 @@ enum status asking_begin(struct asking *a, struct sphinx_session *s, const char 
     }
     if (st == STATUS_OK) st = prepare_sampler(s, &a->options, e);
     if (st == STATUS_OK) st = prepare_ids(a, e);
+    if (st == STATUS_OK) recall_rows(s, a->ids, a->n);
     if (st == STATUS_OK) st = prepare_stream(a, e);
+    s->asking = st == STATUS_OK;
     if (st != STATUS_OK) {
         atomic_store(&s->cancel, false);
-    if (st == STATUS_OK) recall_rows(s, a->ids, a->n);
         asking_free(a);
     }
     return st;
@@ -171,6 +175,25 @@ static void start_decoding(struct asking *a)
     if (a->n == a->capacity) end_with(a, SPHINX_FINISH_LENGTH);
 }
 
+/* After a step that failed, was cancelled, or neither. */
+static void settle(struct asking *a, struct err *e)
+{
+    if (e->code == STATUS_OK && !a->done && cancelled(a)) err_set(e, STATUS_CANCELLED, "cancelled");
+    if (e->code == STATUS_CANCELLED && a->n > a->n_prompt) {
+        end_with(a, SPHINX_FINISH_CANCELLED); /* what was said so far is an answer */
+    } else if (e->code != STATUS_OK) {
+        a->done = true;
+        a->err = *e;
+    }
+}
+
+void asking_poll(struct asking *a)
+{
+    struct err e = { 0 };
+
+    settle(a, &e);
+}
+
 void asking_take(struct asking *a)
 {
     struct err e = a->part.err;
@@ -181,13 +204,14 @@ void asking_take(struct asking *a)
         if (!a->started) start_decoding(a);
         if (!a->done) draw(a, a->part.logits, &e);
     }
-    if (e.code == STATUS_OK && !a->done && cancelled(a)) err_set(&e, STATUS_CANCELLED, "cancelled");
-    if (e.code == STATUS_CANCELLED && a->n > a->n_prompt) {
-        end_with(a, SPHINX_FINISH_CANCELLED); /* what was said so far is an answer */
-    } else if (e.code != STATUS_OK) {
-        a->done = true;
-        a->err = e;
-    }
+    settle(a, &e);
+}
+
+void asking_step(struct asking *const *a, size_t n, struct ctx *c, struct step_part **parts)
+{
+    for (size_t i = 0; i < n; i++) parts[i] = asking_want(a[i]);
+    step_run(c, parts, n);
+    for (size_t i = 0; i < n; i++) asking_take(a[i]);
 }
 
 /* ---- ending -------------------------------------------------------------------------------------------------- */
@@ -221,6 +245,7 @@ enum status asking_end(struct asking *a, sphinx_answer **answer, struct err *e)
     enum status st = make_answer(a, answer, e);
 
     atomic_store(&a->session->cancel, false);
+    a->session->asking = false;
     asking_free(a);
     return st;
 }
@@ -228,19 +253,15 @@ enum status asking_end(struct asking *a, sphinx_answer **answer, struct err *e)
 sphinx_status sphinx_ask(sphinx_session *s, const char *question, const sphinx_ask_options *options,
                          sphinx_answer **answer, sphinx_error *error)
 {
-    struct asking a;
+    struct asking a, *const list[] = { &a };
+    struct step_part *part;
     struct err e = { 0 };
     enum status st;
 
     *answer = NULL;
     st = asking_begin(&a, s, question, options, &e);
     if (st == STATUS_OK) {
-        while (!a.done) {
-            struct step_part *part = asking_want(&a);
-
-            step_run(&s->ctx, &part, 1);
-            asking_take(&a);
-        }
+        while (!a.done) asking_step(list, 1, &s->ctx, &part);
         st = asking_end(&a, answer, &e);
     }
     return public_status(st, &e, error);

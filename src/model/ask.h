@@ -39,6 +39,12 @@ struct step_part *asking_want(struct asking *a);
 /* Takes what the step made of it: draws tokens and tells their text. May set a->done. */
 void asking_take(struct asking *a);
 
+/* Notices that the session was cancelled, without a step. May set a->done. */
+void asking_poll(struct asking *a);
+
+/* One step of several, none done. parts [n]: memory for the step's list. */
+void asking_step(struct asking *const *a, size_t n, struct ctx *c, struct step_part **parts);
+
 /* The answer, which becomes the conversation's next turn, or the failure. Frees a. Before a is done it is given up: CANCELLED. */
 enum status asking_end(struct asking *a, sphinx_answer **answer, struct err *e);
 

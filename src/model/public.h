@@ -11,5 +11,7 @@
 /* Fills in error (may be NULL) and returns st. */
 sphinx_status public_status(enum status st, const struct err *e, sphinx_error *error);
 struct report public_report(const sphinx_report *r);
+/* Checks a number of threads that a user gave; 0 becomes `instead`. */
+enum status public_threads(int *threads, int instead, struct err *e);
 
 #endif

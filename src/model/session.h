@@ -48,11 +48,12 @@ struct sphinx_session {
     struct report report;
     sphinx_report report_public;
     atomic_bool cancel;
+    bool asking; /* a question is under way */
     unsigned without;
     struct img_options image_options;
     char *system;
-
     bool system_given; /* by whoever opened the session */
+
     struct image image; /* rgb NULL: none */
     struct img_square square;
     float *words; /* [image words, D] */
