@@ -224,7 +224,7 @@ static enum status specs_check(struct gguf_writer *w, const char *path, const st
         enum status st = spec_check(path, &tensors[i], &w->bytes[i], e);
 
         if (st != STATUS_OK) return st;
-        if (w->bytes[i] > INT64_MAX - GGUF_ALIGNMENT - total)
+        if (w->bytes[i] + GGUF_ALIGNMENT > INT64_MAX - total)
             return err_set(e, STATUS_BAD_ARGUMENT, "%s: its tensors are too large for one file", path);
         total += w->bytes[i] + GGUF_ALIGNMENT;
         names[i] = tensors[i].name;
