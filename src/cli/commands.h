@@ -14,6 +14,7 @@ int cmd_inspect(struct settings *s);
 int cmd_dump(struct settings *s);
 int cmd_init(struct settings *s);
 int cmd_bench(struct settings *s);
+int cmd_convert(struct settings *s);
 int cmd_help(struct settings *s);
 
 #endif

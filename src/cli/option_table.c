@@ -10,12 +10,14 @@ const struct command_row command_rows[COMMAND_COUNT] = {
                           cmd_inspect },
     [COMMAND_DUMP] = { "dump", "", 0, 0, "write named intermediates of a question as safetensors", cmd_dump },
     [COMMAND_INIT] = { "init", "OUT", 1, 1, "write a checkpoint of random weights", cmd_init },
+    [COMMAND_CONVERT] = { "convert", "IN... OUT", 2, 64,
+                          "write a model in another format or in other types: .pth, safetensors, GGUF",
+                          cmd_convert },
     [COMMAND_HELP] = { "help", "[COMMAND]", 0, 1, "explain a command", cmd_help },
     [COMMAND_SERVE] = { "serve", "", 0, 0, "web demo and OpenAI-compatible API", NULL },
     [COMMAND_EVAL] = { "eval", "", 0, 0, "benchmarks", NULL },
     [COMMAND_TRAIN] = { "train", "", 0, 0, "pre-training and fine-tuning", NULL },
     [COMMAND_MIX] = { "mix", "", 0, 0, "domain mix of weights", NULL },
-    [COMMAND_CONVERT] = { "convert", "", 0, 0, "any checkpoint format to any other", NULL },
     [COMMAND_SEGMENT] = { "segment", "", 0, 0, "SAM masks", NULL },
     [COMMAND_BENCH] = { "bench", "", 0, 0, "measure the machine, the encoders, prefill and decoding",
                         cmd_bench },
@@ -30,8 +32,9 @@ const char *const option_group_names[GROUP_COUNT] = {
 #define ASKS         (BIT(RUN) | BIT(CHAT))                                         /* ask for an answer */
 #define OPENS        (ASKS | BIT(TOKENIZE) | BIT(INSPECT) | BIT(DUMP) | BIT(BENCH)) /* open a model */
 #define COMPUTES     (ASKS | BIT(DUMP) | BIT(BENCH))                                /* compute with one */
-#define SESSIONS     (ASKS | BIT(DUMP))              /* and hold a conversation */
-#define REAL         (OPENS | BIT(INIT) | BIT(HELP)) /* are there at all */
+#define SESSIONS     (ASKS | BIT(DUMP))           /* and hold a conversation */
+#define WRITES       (BIT(INIT) | BIT(CONVERT))   /* write a model */
+#define REAL         (OPENS | WRITES | BIT(HELP)) /* are there at all */
 #define AT(field)    offsetof(struct settings, field)
 
 /* What int and float options may be at most; the library knows the model's own limits. */
@@ -42,14 +45,14 @@ const struct option option_rows[] = {
       "checkpoint, a directory in upstream's layout or of safetensors; given several times (or separated by "
       "commas) the "
       "later ones replace or, as diffs, are added; without it the bundled model answers" },
-    { "--llama-type", "--llama_type", OPTION_TEXT, AT(model.llama_type), "TYPE", NULL, 0, 0,
-      OPENS | BIT(INIT), GROUP_MODEL,
+    { "--llama-type", "--llama_type", OPTION_TEXT, AT(model.llama_type), "TYPE", NULL, 0, 0, OPENS | WRITES,
+      GROUP_MODEL,
       "variant, where meta.json is missing or wrong: llama_ens, llama_ens5, llama_ens_light, "
       "mixtral_sparse_ens, ..." },
-    { "--config", "--llama_config", OPTION_TEXT, AT(model.config_path), "FILE", NULL, 0, 0, OPENS | BIT(INIT),
+    { "--config", "--llama_config", OPTION_TEXT, AT(model.config_path), "FILE", NULL, 0, 0, OPENS | WRITES,
       GROUP_MODEL, "sizes of the model, instead of its config.json" },
     { "--tokenizer", "--tokenizer_path", OPTION_TEXT, AT(model.tokenizer_path), "FILE", NULL, 0, 0,
-      OPENS | BIT(INIT), GROUP_MODEL, "SentencePiece file, instead of the model's tokenizer.model" },
+      OPENS | WRITES, GROUP_MODEL, "SentencePiece file, instead of the model's tokenizer.model" },
     { "-c --ctx-size", "--max_seq_len", OPTION_INT, AT(model.context), "N", NULL, 0, MANY, COMPUTES,
       GROUP_MODEL, "positions of the context, image words included; 0: 4096" },
     { "--without", "", OPTION_SET, AT(session.without), "LIST", "clip convnext dinov2 qformer", 0, 0,
@@ -60,7 +63,16 @@ const struct option option_rows[] = {
       "never round activations to 16 bits" },
     { "--type", "", OPTION_CHOICE, AT(weight_type), "TYPE", "bf16 f16 f32", 0, 0, BIT(INIT), GROUP_MODEL,
       "type of the weights" },
-    { "--shards", "", OPTION_INT, AT(shards), "N", NULL, 1, 99, BIT(INIT), GROUP_MODEL,
+    { "--type", "", OPTION_CHOICE, AT(convert_type), "TYPE", "q4_0 q4_K q6_K q8_0 bf16 f16 f32 q4_k q6_k", 0,
+      0, BIT(CONVERT), GROUP_MODEL,
+      "type of the language model's matrices; others get the like or better; without it all types stay" },
+    { "--tensor-type", "", OPTION_LIST, AT(tensor_types), "PATTERN=TYPE", NULL, 0, 0, BIT(CONVERT),
+      GROUP_MODEL,
+      "another type for weights whose names match, such as 'layers.0.*=q8_0'; may be repeated, the last that "
+      "matches counts" },
+    { "--text-only", "--llm-only", OPTION_ON, AT(text_only), NULL, NULL, 0, 0, BIT(CONVERT), GROUP_MODEL,
+      "only the language model; as .gguf it is what llama.cpp runs" },
+    { "--shards", "", OPTION_INT, AT(shards), "N", NULL, 1, 99, WRITES, GROUP_MODEL,
       "files to divide the weights over" },
 
     { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0, SESSIONS, GROUP_INPUT,
@@ -124,7 +136,7 @@ const struct option option_rows[] = {
       "safetensors file to write" },
     { "--all", "", OPTION_ON, AT(all), NULL, NULL, 0, 0, BIT(DUMP), GROUP_OUTPUT,
       "every named intermediate, each layer's included" },
-    { "--safetensors", "", OPTION_ON, AT(safetensors), NULL, NULL, 0, 0, BIT(INIT), GROUP_OUTPUT,
+    { "--safetensors", "", OPTION_ON, AT(safetensors), NULL, NULL, 0, 0, WRITES, GROUP_OUTPUT,
       "write safetensors instead of upstream's .pth" },
     { "--tensors", "", OPTION_ON, AT(tensors), NULL, NULL, 0, 0, BIT(INSPECT), GROUP_OUTPUT,
       "list every tensor" },
@@ -139,8 +151,8 @@ const struct option option_rows[] = {
     { "-h --help", "", OPTION_ON, AT(help), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show this help" },
     { "--version", "", OPTION_ON, AT(version), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show the version" },
 
-    { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096, COMPUTES, GROUP_MACHINE,
-      "threads to compute with; 0: one per processor" },
+    { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096, COMPUTES | BIT(CONVERT),
+      GROUP_MACHINE, "threads to compute with; 0: one per processor" },
     { "--cpu", "", OPTION_CHOICE, AT(model.cpu), "LEVEL", "auto portable avx2 avx512", 0, 0, COMPUTES,
       GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
     { "-ctk --cache-type-k", "", OPTION_CHOICE, AT(kv_keys), "TYPE", "f32 f16 bf16", 0, 0, COMPUTES,

@@ -298,5 +298,6 @@ void settings_free(struct settings *s)
     free(s->models.item);
     free(s->stops.item);
     free(s->prefill.item);
+    free(s->tensor_types.item);
     free(s->operands.item);
 }

@@ -20,12 +20,12 @@ enum command {
     COMMAND_DUMP,
     COMMAND_INIT,
     COMMAND_BENCH,
+    COMMAND_CONVERT,
     COMMAND_HELP,
     COMMAND_SERVE, /* from here on: named, but not in this version */
     COMMAND_EVAL,
     COMMAND_TRAIN,
     COMMAND_MIX,
-    COMMAND_CONVERT,
     COMMAND_SEGMENT,
     COMMAND_COUNT
 };
@@ -42,14 +42,14 @@ struct settings {
     sphinx_model_options model;
     sphinx_session_options session;
     sphinx_ask_options ask;
-    struct text_list models, stops, prefill, operands;
+    struct text_list models, stops, prefill, tensor_types, operands;
     const char *image, *prompt, *prompt_file, *output, *draw;
     const char *kv_keys, *kv_values;
-    const char *weight_type;
+    const char *weight_type, *convert_type;
     int shards, tokens, sequences, runs;
     bool labels, json, quiet, verbose, help, version;
     bool bos, decode;
-    bool tensors, check, all, safetensors, list, no_image;
+    bool tensors, check, all, safetensors, list, no_image, text_only;
 };
 
 struct command_row {
