@@ -132,6 +132,9 @@ typedef struct sphinx_session_options {
     const char *system; /* instead of upstream's system sentence */
     const char *
         kv_type; /* key/value cache: "f32", "f16", "bf16"; NULL: f32 if precise or the weights are, else f16 */
+    /* A smaller model with the same vocabulary that guesses ahead: the answers are the same, only sooner. It looks at the image too, if it
+     * has encoders. Closed after the session. NULL: none. */
+    sphinx_model *draft;
     sphinx_report report;
 } sphinx_session_options;
 
@@ -146,6 +149,7 @@ SPHINX_API sphinx_status sphinx_session_image_file(sphinx_session *session, cons
 /* The same for a file in memory; `name` stands for it in messages. */
 SPHINX_API sphinx_status sphinx_session_image_memory(sphinx_session *session, const void *data, size_t size,
                                                      const char *name, sphinx_error *error);
+SPHINX_API bool sphinx_session_has_image(const sphinx_session *session);
 /* Takes the image away and starts anew. */
 SPHINX_API void sphinx_session_image_clear(sphinx_session *session);
 
@@ -189,6 +193,11 @@ typedef struct sphinx_ask_options {
     const char *const *stop; /* [n_stop] texts that end the answer besides "\n###" */
     size_t n_stop;
     bool ignore_eos; /* goes on to max_tokens: for measurements */
+    /* Guessing ahead, which changes no answer: several tokens are checked in one step. */
+    int lookup;        /* tokens at a time that the prompt and the answer so far suggest, 0 to 16; 0: off */
+    int draft_max;     /* tokens at a time that the session's draft model suggests, 0 to 16 */
+    int draft_min;     /* fewer than this are not checked */
+    float draft_p_min; /* the draft model goes on while its tokens are at least so probable to it */
     /* Called with each piece of text as it is settled (never half a character), not NUL-terminated. Nonzero stops the
      * answer, which then ends with SPHINX_FINISH_CANCELLED. */
     int (*piece)(void *user, const char *text, size_t size);
@@ -239,7 +248,8 @@ typedef struct sphinx_answer {
     size_t image_tokens;  /* image words before them */
     size_t cached_tokens; /* of both: those that an earlier turn, or another session, had computed */
     bool image_cached;    /* the image's features came from a cache, not from the encoders */
-    size_t dropped_turns; /* oldest turns left out because the context is full */
+    size_t drafted_tokens, accepted_tokens; /* guessed ahead; of those, right */
+    size_t dropped_turns;                   /* oldest turns left out because the context is full */
     sphinx_finish finish;
     const sphinx_box *boxes; /* in reading order */
     size_t n_boxes;
@@ -268,8 +278,8 @@ SPHINX_API void sphinx_answer_free(sphinx_answer *answer); /* NULL is allowed */
  *         while (sphinx_batch_take(batch, &session, &answer, &error)) ...                 whoever is finished leaves
  *     }
  *
- * Every answer is, to the last bit, the one that sphinx_ask would have given; one that fails or is cancelled does not disturb the
- * others. One thread uses a batch, and meanwhile nothing else uses its sessions, except that sphinx_session_cancel may be called from
+ * Every answer is, to the last bit, the one that sphinx_ask would have given with the same part of the prompt in the caches; one that
+ * fails or is cancelled does not disturb the others. One thread uses a batch, and meanwhile nothing else uses its sessions, except that sphinx_session_cancel may be called from
  * any thread.
  */
 typedef struct sphinx_batch sphinx_batch;

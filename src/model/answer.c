@@ -144,6 +144,8 @@ enum status answer_make(sphinx_answer **answer, const struct sphinx_session *s, 
     a->public.cached_tokens = facts->cached_tokens;
     a->public.dropped_turns = facts->dropped_turns;
     a->public.image_cached = s->words != NULL && s->image_cached;
+    a->public.drafted_tokens = facts->drafted_tokens;
+    a->public.accepted_tokens = facts->accepted_tokens;
     a->public.finish = facts->finish;
     st = copy_tokens(a, stream, ids, logprobs, n, &spans, e);
     if (st == STATUS_OK) st = grounding_parse(&a->grounding, a->public.text, stream->size, e);
@@ -212,6 +214,8 @@ static void set_tokens(json_t *o, const sphinx_answer *a)
     json_object_set_new(o, "image_tokens", json_integer((json_int_t)a->image_tokens));
     json_object_set_new(o, "cached_tokens", json_integer((json_int_t)a->cached_tokens));
     json_object_set_new(o, "image_cached", json_boolean(a->image_cached));
+    json_object_set_new(o, "drafted_tokens", json_integer((json_int_t)a->drafted_tokens));
+    json_object_set_new(o, "accepted_tokens", json_integer((json_int_t)a->accepted_tokens));
     json_object_set_new(o, "dropped_turns", json_integer((json_int_t)a->dropped_turns));
 }
 

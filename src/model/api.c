@@ -2,6 +2,7 @@
 #include "backend/cpu/cpu.h"
 #include "core/file.h"
 #include "model/encode.h"
+#include "model/guess.h"
 #include "model/identity.h"
 #include "model/public.h"
 #include "model/session.h"
@@ -221,6 +222,24 @@ static enum status kv_dtype(const sphinx_model *m, const char *name, enum dtype 
 }
 
 static enum status open_session(struct sphinx_session *s, sphinx_model *m, const sphinx_session_options *o,
+                                struct err *e);
+
+static enum status open_draft(struct sphinx_session *s, const sphinx_session_options *o, struct err *e)
+{
+    sphinx_session_options options = *o;
+    enum status st = guess_check_draft(s->model, o->draft, e);
+
+    options.draft = NULL;
+    options.kv_type = NULL;
+    if (st != STATUS_OK) return st;
+    s->draft = calloc(1, sizeof *s->draft);
+    if (s->draft == NULL) return err_no_memory(e, "session of the draft model");
+    st = open_session(s->draft, o->draft, &options, e);
+    s->draft->report.cancel = &s->cancel;
+    return st;
+}
+
+static enum status open_session(struct sphinx_session *s, sphinx_model *m, const sphinx_session_options *o,
                                 struct err *e)
 {
     enum dtype dtype = DTYPE_F32;
@@ -245,6 +264,7 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
         s->ctx.report = &s->report;
         s->ctx.exec.precise = m->precise;
     }
+    if (st == STATUS_OK && o->draft != NULL) st = open_draft(s, o, e);
     return st;
 }
 
@@ -269,6 +289,7 @@ void sphinx_session_close(sphinx_session *s)
 {
     if (s == NULL) return;
     session_drop_image(s);
+    sphinx_session_close(s->draft);
     free(s->turns);
     sampler_free(&s->sampler);
     kv_slot_close(&s->kv, &s->model->kv);
@@ -313,6 +334,11 @@ sphinx_status sphinx_session_image_file(sphinx_session *s, const char *path, sph
     if (st == STATUS_OK) st = set_image(s, data, size, strcmp(path, "-") == 0 ? "standard input" : path, &e);
     free(data);
     return public_status(st, &e, error);
+}
+
+bool sphinx_session_has_image(const sphinx_session *s)
+{
+    return s->words != NULL;
 }
 
 void sphinx_session_image_clear(sphinx_session *s)

@@ -9,29 +9,16 @@
 
 sphinx_ask_options sphinx_ask_options_default(void)
 {
-    return (sphinx_ask_options){
-        .max_tokens = 512, .temperature = 0.1f, .top_p = 0.75f, .repeat_penalty = 1, .repeat_last_n = 64
-    };
+    return (sphinx_ask_options){ .max_tokens = 512,
+                                 .temperature = 0.1f,
+                                 .top_p = 0.75f,
+                                 .repeat_penalty = 1,
+                                 .repeat_last_n = 64,
+                                 .draft_max = 8,
+                                 .draft_p_min = 0.5f };
 }
 
 /* ---- beginning ----------------------------------------------------------------------------------------------- */
-
-static enum status prepare_sampler(struct sphinx_session *s, const sphinx_ask_options *o, struct err *e)
-{
-    struct sampler_options k = { .temperature = o->temperature,
-                                 .top_p = o->top_p,
-                                 .top_k = o->top_k,
-                                 .min_p = o->min_p,
-                                 .repeat_penalty = o->repeat_penalty,
-                                 .repeat_last_n = o->repeat_last_n,
-                                 .seed = o->seed };
-    enum status st;
-
-    if (s->sampler_ready) return sampler_options_set(&s->sampler, &k, e);
-    st = sampler_init(&s->sampler, &k, s->model->network.config.llama.vocab, e);
-    s->sampler_ready = st == STATUS_OK;
-    return st;
-}
 
 static enum status prepare_stream(struct asking *a, struct err *e)
 {
@@ -99,7 +86,8 @@ enum status asking_begin(struct asking *a, struct sphinx_session *s, const char 
         st = err_set(e, STATUS_BAD_ARGUMENT, "max_tokens is %d: it may be -1 (no limit) or more",
                      a->options.max_tokens);
     }
-    if (st == STATUS_OK) st = prepare_sampler(s, &a->options, e);
+    if (st == STATUS_OK) st = session_prepare_sampler(s, &a->options, e);
+    if (st == STATUS_OK) st = guess_init(&a->guess, s, &a->options, e);
     if (st == STATUS_OK) st = prepare_ids(a, e);
     if (st == STATUS_OK) recall_rows(s, a->ids, a->n);
     if (st == STATUS_OK) st = prepare_stream(a, e);
@@ -115,7 +103,10 @@ enum status asking_begin(struct asking *a, struct sphinx_session *s, const char 
 
 struct step_part *asking_want(struct asking *a)
 {
-    a->part = (struct step_part){ .session = a->session, .ids = a->ids, .n = a->n, .n_logits = 1 };
+    a->part = (struct step_part){ .session = a->session,
+                                  .ids = a->ids,
+                                  .n = a->n + a->guess.count,
+                                  .n_logits = (int64_t)a->guess.count + 1 };
     return &a->part;
 }
 
@@ -165,6 +156,24 @@ static enum status draw(struct asking *a, const float *logits, struct err *e)
     return STATUS_OK;
 }
 
+/* Draws behind the last id and, as long as what is drawn is what was guessed, behind each guess. */
+static enum status draw_and_check(struct asking *a, struct err *e)
+{
+    size_t guesses = a->guess.count, right = 0;
+    int64_t vocab = a->session->sampler.vocab;
+    enum status st;
+
+    for (size_t i = 0;; i++) {
+        int32_t guess = i < guesses ? a->ids[a->n] : -1; /* the draw comes to stand in its place */
+
+        st = draw(a, a->part.logits + (int64_t)i * vocab, e);
+        if (st != STATUS_OK || a->done || a->ids[a->n - 1] != guess || cancelled(a)) break;
+        right++;
+    }
+    guess_told(&a->guess, right);
+    return st;
+}
+
 static void start_decoding(struct asking *a)
 {
     double now = clock_seconds();
@@ -202,13 +211,33 @@ void asking_take(struct asking *a)
     a->stepped = true;
     if (e.code == STATUS_OK && a->part.logits != NULL) {
         if (!a->started) start_decoding(a);
-        if (!a->done) draw(a, a->part.logits, &e);
+        if (!a->done) draw_and_check(a, &e);
     }
     settle(a, &e);
 }
 
+/* Guesses for those that are answering. Draft models take a step for each guess, together. */
+static void guess_ahead(struct asking *const *a, size_t n, struct ctx *c, struct step_part **parts)
+{
+    size_t asked;
+
+    for (size_t i = 0; i < n; i++)
+        if (a[i]->started) guess_begin(&a[i]->guess, a[i]->ids, a[i]->n, a[i]->capacity - a[i]->n - 1);
+    do {
+        asked = 0;
+        for (size_t i = 0; i < n; i++) {
+            parts[asked] = guess_want(&a[i]->guess);
+            asked += parts[asked] != NULL;
+        }
+        if (asked > 0) step_run(c, parts, asked);
+        for (size_t i = 0; i < n; i++)
+            if (a[i]->guess.drafting) guess_take(&a[i]->guess);
+    } while (asked > 0);
+}
+
 void asking_step(struct asking *const *a, size_t n, struct ctx *c, struct step_part **parts)
 {
+    guess_ahead(a, n, c, parts);
     for (size_t i = 0; i < n; i++) parts[i] = asking_want(a[i]);
     step_run(c, parts, n);
     for (size_t i = 0; i < n; i++) asking_take(a[i]);
@@ -224,6 +253,8 @@ static enum status make_answer(struct asking *a, sphinx_answer **answer, struct 
     if (!a->done) return err_set(e, STATUS_CANCELLED, "cancelled");
     if (a->err.code != STATUS_OK) return err_set(e, a->err.code, "%s", a->err.text);
     if (a->started) a->facts.seconds_decode = clock_seconds() - a->began;
+    a->facts.drafted_tokens = a->guess.drafted;
+    a->facts.accepted_tokens = a->guess.accepted;
     st = stream_end(&a->stream, &piece, e);
     if (st != STATUS_OK) return st;
     if (a->facts.finish != SPHINX_FINISH_CANCELLED) tell(a, piece);

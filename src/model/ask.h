@@ -10,18 +10,19 @@
 #ifndef SPHINX_MODEL_ASK_H
 #define SPHINX_MODEL_ASK_H
 
-#include "model/step.h"
+#include "model/guess.h"
 #include "text/stream.h"
 
 struct asking {
     struct sphinx_session *session; /* borrowed */
     sphinx_ask_options options;     /* its stop texts are not used after asking_begin */
     char *question;
-    int32_t *ids; /* [capacity] the prompt, then what was generated */
+    int32_t *ids; /* [capacity] the prompt, then what was generated, then what is guessed */
     size_t n_prompt, n, capacity;
     float *logprobs; /* of the generated ones */
     struct stream stream;
     struct answer_facts facts;
+    struct guesser guess;
     struct step_part part;
     double began;          /* the present stage */
     bool stepped, started; /* a step was made; the prompt is computed */

@@ -77,6 +77,25 @@ static enum status look_at(struct sphinx_session *s, const struct image *im, con
     return st;
 }
 
+/* The draft looks at the session's new image, if it can. Should it fail, it guesses blind. */
+static void show_draft(struct sphinx_session *s, const struct digest *key)
+{
+    struct image copy = { 0 };
+    struct err e = { 0 };
+    enum status st;
+
+    session_drop_image(s->draft);
+    if (!s->draft->model->network.sees) return;
+    st = img_init(&copy, s->image.width, s->image.height, &e);
+    if (st == STATUS_OK) {
+        memcpy(copy.rgb, s->image.rgb, (size_t)copy.width * (size_t)copy.height * 3);
+        st = session_set_image(s->draft, &copy, key, &e);
+    }
+    img_free(&copy);
+    if (st != STATUS_OK && st != STATUS_CANCELLED)
+        report_warn(&s->report, "the draft model does not see the image: %s", e.text);
+}
+
 enum status session_set_image(struct sphinx_session *s, struct image *im, const struct digest *key,
                               struct err *e)
 {
@@ -115,11 +134,13 @@ enum status session_set_image(struct sphinx_session *s, struct image *im, const 
     s->image_cached = cached;
     *(cached ? &s->seconds_image_cache : &s->seconds_encode) = clock_seconds() - start;
     memcpy(s->seconds_encoder, seconds, sizeof seconds);
+    if (s->draft != NULL) show_draft(s, key);
     return STATUS_OK;
 }
 
 void session_drop_image(struct sphinx_session *s)
 {
+    if (s->draft != NULL) session_drop_image(s->draft);
     recall_keep_rows(s);
     img_free(&s->image);
     free(s->words);
@@ -233,4 +254,23 @@ enum status session_prompt(struct sphinx_session *s, const char *question, int m
         *n = budget;
     }
     return STATUS_OK;
+}
+
+/* ---- answering ---------------------------------------------------------------------------------------------- */
+
+enum status session_prepare_sampler(struct sphinx_session *s, const sphinx_ask_options *o, struct err *e)
+{
+    struct sampler_options k = { .temperature = o->temperature,
+                                 .top_p = o->top_p,
+                                 .top_k = o->top_k,
+                                 .min_p = o->min_p,
+                                 .repeat_penalty = o->repeat_penalty,
+                                 .repeat_last_n = o->repeat_last_n,
+                                 .seed = o->seed };
+    enum status st;
+
+    if (s->sampler_ready) return sampler_options_set(&s->sampler, &k, e);
+    st = sampler_init(&s->sampler, &k, s->model->network.config.llama.vocab, e);
+    s->sampler_ready = st == STATUS_OK;
+    return st;
 }

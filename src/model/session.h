@@ -72,6 +72,8 @@ struct sphinx_session {
     int64_t n_rows;
     struct sampler sampler;
     bool sampler_ready;
+    struct sphinx_session
+        *draft; /* of a smaller model, which guesses ahead; NULL: none. Its image is this one's. */
 };
 
 /* Makes `im`, which the session takes over on success, its image, and drops the conversation. Words that a cache holds under `key`
@@ -89,6 +91,9 @@ enum status session_append(struct sphinx_session *s, const char *question, const
 enum status session_prompt(struct sphinx_session *s, const char *question, int max_tokens, int32_t **ids,
                            size_t *n, size_t *dropped, struct err *e);
 
+/* The sampler as o says. BAD_ARGUMENT names the option that is out of range. */
+enum status session_prepare_sampler(struct sphinx_session *s, const sphinx_ask_options *o, struct err *e);
+
 /* Positions that the image takes; 0 without one. */
 int64_t session_words(const struct sphinx_session *s);
 
@@ -100,6 +105,7 @@ enum status session_check_finite(const struct sphinx_session *s, const float *x,
 struct stream;
 struct answer_facts {
     size_t prompt_tokens, image_tokens, cached_tokens, dropped_turns;
+    size_t drafted_tokens, accepted_tokens;
     sphinx_finish finish;
     double seconds_prefill, seconds_decode;
 };
