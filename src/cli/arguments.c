@@ -27,6 +27,12 @@ int arguments_check(const struct settings *s)
     if (s->kv_keys != NULL && s->kv_values != NULL && strcmp(s->kv_keys, s->kv_values) != 0)
         return usage_error(s->command, "-ctk %s and -ctv %s: keys and values share one type", s->kv_keys,
                            s->kv_values);
+    if (s->image_cache_size > 0 && s->model.image_cache == NULL)
+        return usage_error(s->command, "--image-cache-size needs a folder to bound: --image-cache DIR");
+    if (s->prompt_cache_ro && s->prompt_cache == NULL)
+        return usage_error(s->command, "--prompt-cache-ro needs a file to read: --prompt-cache FILE");
+    if (s->prompt_cache != NULL && !s->prompt_cache_ro)
+        return arguments_check_output("--prompt-cache", s->prompt_cache);
     return CODE_OK;
 }
 

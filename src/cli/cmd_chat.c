@@ -284,6 +284,24 @@ static int loop(struct chat *c)
     return terminal ? CODE_OK : c->code;
 }
 
+/* The image's name is the prompt cache's where nothing else is known of it. */
+static int start(struct chat *c)
+{
+    const char *name = c->s->image;
+    int code = setup_start(&c->u);
+    size_t turns;
+
+    if (code != CODE_OK) return code;
+    if (name == NULL && sphinx_session_has_image(c->u.session)) name = c->s->prompt_cache;
+    if (name != NULL) {
+        c->image = strdup(name);
+        if (c->image == NULL) return fail("out of memory for the image's name");
+    }
+    turns = sphinx_session_turns(c->u.session);
+    if (turns > 0 && !c->s->quiet) message("questions so far, as saved: %zu", turns);
+    return CODE_OK;
+}
+
 static int begin(struct chat *c)
 {
     sphinx_model_info info;
@@ -294,10 +312,8 @@ static int begin(struct chat *c)
     if (code == CODE_OK) code = setup_model(&c->u, c->s);
     if (code == CODE_OK) code = setup_session(&c->u);
     if (code != CODE_OK) return code;
-    if (c->s->image != NULL) {
-        set_image(c, c->s->image);
-        if (c->code != CODE_OK) return c->code;
-    }
+    code = start(c);
+    if (code != CODE_OK) return code;
     c->reader = line_reader_open();
     if (c->reader == NULL) return fail("cannot prepare the terminal for editing lines");
     sphinx_model_get_info(c->u.model, &info);
@@ -311,7 +327,13 @@ int cmd_chat(struct settings *s)
     struct chat c = { .s = s };
     int code = begin(&c);
 
-    if (code == CODE_OK) code = loop(&c);
+    if (code == CODE_OK) {
+        int saved;
+
+        code = loop(&c);
+        saved = setup_save(&c.u);
+        if (code == CODE_OK) code = saved;
+    }
     line_reader_close(c.reader);
     forget_answer(&c);
     free(c.image);

@@ -75,7 +75,8 @@ static int check(const struct settings *s)
     int code = arguments_check(s);
 
     if (code != CODE_OK || s->draw == NULL) return code;
-    if (s->image == NULL) return usage_error(s->command, "--draw needs an image to draw on: --image FILE");
+    if (s->image == NULL && s->prompt_cache == NULL)
+        return usage_error(s->command, "--draw needs an image to draw on: --image FILE");
     return arguments_check_output("--draw", s->draw);
 }
 
@@ -88,8 +89,9 @@ int cmd_run(struct settings *s)
     if (code == CODE_OK) code = arguments_question(s, &question);
     if (code == CODE_OK) code = setup_model(&u, s);
     if (code == CODE_OK) code = setup_session(&u);
-    if (code == CODE_OK && s->image != NULL) code = setup_image(&u, s->image);
+    if (code == CODE_OK) code = setup_start(&u);
     if (code == CODE_OK) code = ask(&u, question);
+    if (code == CODE_OK) code = setup_save(&u);
     setup_close(&u);
     free(question);
     return code;

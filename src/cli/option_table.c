@@ -25,7 +25,8 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 
 const char *const option_group_names[GROUP_COUNT] = {
     [GROUP_MODEL] = "Model",         [GROUP_INPUT] = "Input",   [GROUP_ANSWER] = "Answer",
-    [GROUP_MEASURE] = "Measurement", [GROUP_OUTPUT] = "Output", [GROUP_MACHINE] = "Machine",
+    [GROUP_MEASURE] = "Measurement", [GROUP_OUTPUT] = "Output", [GROUP_CACHES] = "Caches",
+    [GROUP_MACHINE] = "Machine",
 };
 
 #define BIT(command) (1u << COMMAND_##command)
@@ -38,7 +39,8 @@ const char *const option_group_names[GROUP_COUNT] = {
 #define AT(field)    offsetof(struct settings, field)
 
 /* What int and float options may be at most; the library knows the model's own limits. */
-#define MANY 1e9
+#define MANY      1e9
+#define BYTES_MAX 1e15
 
 const struct option option_rows[] = {
     { "-m --model", "--pretrained_path", OPTION_LIST, AT(models), "DIR", NULL, 0, 0, OPENS, GROUP_MODEL,
@@ -150,6 +152,20 @@ const struct option option_rows[] = {
       "no progress, notes and warnings" },
     { "-h --help", "", OPTION_ON, AT(help), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show this help" },
     { "--version", "", OPTION_ON, AT(version), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show the version" },
+
+    { "--image-cache", "", OPTION_TEXT, AT(model.image_cache), "DIR", NULL, 0, 0, ASKS, GROUP_CACHES,
+      "keep what the encoders made of an image in this folder, so that it is not encoded again" },
+    { "--image-cache-size", "", OPTION_SIZE, AT(image_cache_size), "BYTES", NULL, 1, BYTES_MAX, ASKS,
+      GROUP_CACHES, "what that folder may hold; what was unused longest is removed; 4 GiB unless given" },
+    { "--prompt-cache", "", OPTION_TEXT, AT(prompt_cache), "FILE", NULL, 0, 0, ASKS, GROUP_CACHES,
+      "go on from the session in this file, if it is there, image included, and save it there at the end" },
+    { "--prompt-cache-ro", "", OPTION_ON, AT(prompt_cache_ro), NULL, NULL, 0, 0, ASKS, GROUP_CACHES,
+      "read the prompt cache, but do not write it" },
+    { "--prefix-cache", "", OPTION_SIZE, AT(prefix_cache), "BYTES", NULL, 0, BYTES_MAX, BIT(CHAT),
+      GROUP_CACHES,
+      "memory for images and conversations that were left, for when they come back; 0: none; an eighth of "
+      "the "
+      "memory, at most 1 GiB, unless given" },
 
     { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096, COMPUTES | BIT(CONVERT),
       GROUP_MACHINE, "threads to compute with; 0: one per processor" },

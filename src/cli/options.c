@@ -291,6 +291,7 @@ void settings_init(struct settings *s, enum command command)
     s->sequences = 8;
     s->runs = 3;
     s->labels = true;
+    s->prefix_cache = SIZE_MAX;
 }
 
 void settings_free(struct settings *s)

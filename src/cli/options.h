@@ -43,12 +43,13 @@ struct settings {
     sphinx_session_options session;
     sphinx_ask_options ask;
     struct text_list models, stops, prefill, tensor_types, operands;
-    const char *image, *prompt, *prompt_file, *output, *draw;
+    const char *image, *prompt, *prompt_file, *output, *draw, *prompt_cache;
+    size_t image_cache_size, prefix_cache; /* bytes */
     const char *kv_keys, *kv_values;
     const char *weight_type, *convert_type;
     int shards, tokens, sequences, runs;
     bool labels, json, quiet, verbose, help, version;
-    bool bos, decode;
+    bool bos, decode, prompt_cache_ro;
     bool tensors, check, all, safetensors, list, no_image, text_only;
 };
 
@@ -81,6 +82,7 @@ enum option_group {
     GROUP_ANSWER,
     GROUP_MEASURE,
     GROUP_OUTPUT,
+    GROUP_CACHES,
     GROUP_MACHINE,
     GROUP_COUNT
 };

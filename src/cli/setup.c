@@ -1,11 +1,15 @@
 /* setup.c - see setup.h. */
 #include "cli/setup.h"
 
+#include <stdint.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cli/interrupt.h"
 #include "cli/message.h"
+#include "core/file.h"
+#include "image/image.h"
 
 static void on_progress(void *user, const char *stage, uint64_t done, uint64_t total)
 {
@@ -64,6 +68,10 @@ int setup_model(struct setup *u, struct settings *s)
 
     if (code != CODE_OK) return code;
     s->model.report = u->report;
+    s->model.image_cache_bytes = s->image_cache_size;
+    if (s->prefix_cache != SIZE_MAX) s->model.prefix_cache_bytes = (int64_t)s->prefix_cache;
+    /* None is spelled -1 there; and where there is one session, nobody would take up what it leaves. */
+    if (s->prefix_cache == 0 || s->command != COMMAND_CHAT) s->model.prefix_cache_bytes = -1;
     if (sphinx_model_open(&u->model, (const char *const *)u->paths.item, u->paths.count, &s->model, &error) !=
         SPHINX_OK)
         return setup_failed(u, &error);
@@ -86,16 +94,79 @@ int setup_session(struct setup *u)
     return CODE_OK;
 }
 
-int setup_image(struct setup *u, const char *path)
+static int set_image(struct setup *u, const char *path, const unsigned char *data, size_t size)
 {
+    const char *name = strcmp(path, "-") == 0 ? "standard input" : path;
     sphinx_error error = { 0 };
     sphinx_status status;
 
     interrupt_begin(u->session);
-    status = sphinx_session_image_file(u->session, path, &error);
+    status = sphinx_session_image_memory(u->session, data, size, name, &error);
     interrupt_end();
     progress_bar_clear(&u->bar);
     return status == SPHINX_OK ? CODE_OK : setup_failed(u, &error);
+}
+
+static int read_image(const char *path, unsigned char **data, size_t *size)
+{
+    struct err e = { 0 };
+
+    return file_read(path, IMG_FILE_SIZE_MAX, data, size, &e) == STATUS_OK ? CODE_OK : fail("%s", e.text);
+}
+
+int setup_image(struct setup *u, const char *path)
+{
+    unsigned char *data = NULL;
+    size_t size = 0;
+    int code = read_image(path, &data, &size);
+
+    if (code == CODE_OK) code = set_image(u, path, data, size);
+    free(data);
+    return code;
+}
+
+/* One question about a given image can be computed anew where the file does not fit; a conversation, and an image that only the
+ * file has, cannot. What is no prompt cache is never overwritten. */
+static int restore(struct setup *u, const unsigned char *image, size_t size, bool *restored)
+{
+    const struct settings *s = u->settings;
+    sphinx_error error = { 0 };
+    sphinx_status status;
+
+    if (!file_exists(s->prompt_cache) && !s->prompt_cache_ro) return CODE_OK;
+    status = sphinx_session_restore(u->session, s->prompt_cache, image, size, &error);
+    *restored = status == SPHINX_OK;
+    if (status == SPHINX_UNSUPPORTED && s->command == COMMAND_RUN && image != NULL) {
+        if (!s->quiet) message("warning: %s; all is computed anew", error.text);
+        return CODE_OK;
+    }
+    if (status != SPHINX_OK) return setup_failed(u, &error);
+    if (s->command == COMMAND_RUN) sphinx_session_clear(u->session); /* its question stands alone */
+    return CODE_OK;
+}
+
+int setup_start(struct setup *u)
+{
+    const struct settings *s = u->settings;
+    unsigned char *data = NULL;
+    bool restored = false;
+    size_t size = 0;
+    int code = s->image != NULL ? read_image(s->image, &data, &size) : CODE_OK;
+
+    if (code == CODE_OK && s->prompt_cache != NULL) code = restore(u, data, size, &restored);
+    if (code == CODE_OK && s->image != NULL && !restored) code = set_image(u, s->image, data, size);
+    free(data);
+    return code;
+}
+
+int setup_save(struct setup *u)
+{
+    const struct settings *s = u->settings;
+    sphinx_error error = { 0 };
+
+    if (s->prompt_cache == NULL || s->prompt_cache_ro) return CODE_OK;
+    if (sphinx_session_save(u->session, s->prompt_cache, &error) == SPHINX_OK) return CODE_OK;
+    return setup_failed(u, &error);
 }
 
 void setup_close(struct setup *u)

@@ -2,7 +2,7 @@
  * setup.h - from the settings to a model and a session that are ready for questions, with progress and warnings connected to the
  * terminal. The way that run, chat and tokenize share.
  *
- *   settings ── setup_model ── setup_session ── setup_image ── sphinx_ask ── setup_close
+ *   settings ── setup_model ── setup_session ── setup_start ── sphinx_ask ── setup_save ── setup_close
  */
 #ifndef SPHINX_CLI_SETUP_H
 #define SPHINX_CLI_SETUP_H
@@ -24,7 +24,10 @@ struct setup {
 int setup_begin(struct setup *u, struct settings *s); /* paths and report only */
 int setup_model(struct setup *u, struct settings *s); /* setup_begin, and opens the model */
 int setup_session(struct setup *u);
-int setup_image(struct setup *u, const char *path);
+/* The session as --prompt-cache and --image want it: restored from the file if that fits, else with the image, if there is one. */
+int setup_start(struct setup *u);
+int setup_image(struct setup *u, const char *path); /* another image */
+int setup_save(struct setup *u); /* to --prompt-cache, if there is one that may be written */
 void setup_close(struct setup *u);
 
 /* What an error of the library means for the program: wipes the bar, says the sentence, returns the exit code. */
