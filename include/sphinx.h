@@ -170,7 +170,7 @@ SPHINX_API sphinx_status sphinx_session_save(const sphinx_session *session, cons
 /* Makes the session what it was when it was saved; one that was opened with a system sentence keeps its own. `image` [image_size], unless
  * NULL, is the image file that the conversation is to be about. SPHINX_UNSUPPORTED: saved with another model, image, instruction
  * level, key/value type or set of encoders, or too long for the context. SPHINX_BAD_FORMAT: damaged, or not saved by the
- * above. On failure the session is as it was. */
+ * above. On failure, but for lack of memory, the session is as it was. */
 SPHINX_API sphinx_status sphinx_session_restore(sphinx_session *session, const char *path, const void *image,
                                                 size_t image_size, sphinx_error *error);
 

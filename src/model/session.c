@@ -77,8 +77,7 @@ static enum status look_at(struct sphinx_session *s, const struct image *im, con
     return st;
 }
 
-/* The draft looks at the session's new image, if it can. Should it fail, it guesses blind. */
-static void show_draft(struct sphinx_session *s, const struct digest *key)
+void session_show_draft(struct sphinx_session *s)
 {
     struct image copy = { 0 };
     struct err e = { 0 };
@@ -89,7 +88,7 @@ static void show_draft(struct sphinx_session *s, const struct digest *key)
     st = img_init(&copy, s->image.width, s->image.height, &e);
     if (st == STATUS_OK) {
         memcpy(copy.rgb, s->image.rgb, (size_t)copy.width * (size_t)copy.height * 3);
-        st = session_set_image(s->draft, &copy, key, &e);
+        st = session_set_image(s->draft, &copy, s->image_keyed ? &s->image_key : NULL, &e);
     }
     img_free(&copy);
     if (st != STATUS_OK && st != STATUS_CANCELLED)
@@ -134,7 +133,7 @@ enum status session_set_image(struct sphinx_session *s, struct image *im, const 
     s->image_cached = cached;
     *(cached ? &s->seconds_image_cache : &s->seconds_encode) = clock_seconds() - start;
     memcpy(s->seconds_encoder, seconds, sizeof seconds);
-    if (s->draft != NULL) show_draft(s, key);
+    if (s->draft != NULL) session_show_draft(s);
     return STATUS_OK;
 }
 

@@ -80,6 +80,8 @@ struct sphinx_session {
  * are not encoded again. key NULL: the caches are left out of it. */
 enum status session_set_image(struct sphinx_session *s, struct image *im, const struct digest *key,
                               struct err *e);
+/* The session's draft looks at the session's new image, if it can. Should it fail, it guesses blind. */
+void session_show_draft(struct sphinx_session *s);
 /* Takes the image away, and the conversation. */
 void session_drop_image(struct sphinx_session *s);
 void session_clear_turns(struct sphinx_session *s);

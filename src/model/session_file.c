@@ -156,6 +156,7 @@ static enum status become(struct sphinx_session *s, const struct prompt_content 
         s->image_key = c->image;
         s->image_keyed = s->image_cached = true;
     }
+    if (s->draft != NULL && c->has_image) session_show_draft(s);
     take_rows(s, c);
     for (size_t i = 0; i < c->n_turns && st == STATUS_OK; i++)
         st = session_append(s, c->turns[i].question, c->turns[i].answer, e);
