@@ -7,6 +7,7 @@
 #include <stdio.h>
 
 #include "core/file.h"
+#include "store/gguf_writer.h"
 #include "store/torch_writer.h"
 #include "support/scratch.h"
 
@@ -712,6 +713,43 @@ static void tiny_models_agree_however_stored(void **state)
     check_same("tests/data/tiny/mixtral_sparse_ens", "tests/data/tiny/mixtral_sparse_ens-2shards");
 }
 
+/* Ranks share a quantised matrix by columns as far as its blocks reach: 128 columns are four blocks. */
+static void blocks_are_not_cut(void **state)
+{
+    enum { ROWS = 2, COLUMNS = 128, BLOCKS_BYTES = ROWS * COLUMNS / 32 * 18 };
+    static const struct tensor_spec spec = { "wo.weight", DTYPE_Q4_0, 2, { ROWS, COLUMNS } };
+    const struct full full = { "wo.weight", { CKPT_COLUMNS, 0, 2, { ROWS, COLUMNS } } };
+    float x[ROWS * COLUMNS], got[COLUMNS / 2];
+    unsigned char data[BLOCKS_BYTES];
+    struct gguf_keys keys = { 0 };
+    struct gguf_writer w;
+    struct checkpoint *c;
+    struct tensor t;
+    struct scratch s;
+    struct err e = { 0 };
+
+    (void)state;
+    scratch_open(&s);
+    for (int i = 0; i < ROWS * COLUMNS; i++) x[i] = (float)(i % 16 - 8);
+    dtype_info(DTYPE_Q4_0)->from_f32(data, x, ROWS * COLUMNS);
+    gguf_key_string(&keys, "general.architecture", "llama");
+    assert_int_equal(gguf_writer_open(&w, scratch_path(&s, "x.gguf"), &keys, &spec, 1, &e), STATUS_OK);
+    assert_int_equal(gguf_writer_put(&w, data, sizeof data, &e), STATUS_OK);
+    assert_int_equal(gguf_writer_commit(&w, &e), STATUS_OK);
+    gguf_keys_free(&keys);
+    c = open_all(scratch_path(&s, "x.gguf"), NULL, NULL, NULL);
+    t = get(c, &full, 1, 2);
+    for (int r = 0; r < ROWS; r++) {
+        tensor_row_f32(&t, r, 0, COLUMNS / 2, got);
+        assert_memory_equal(got, x + r * COLUMNS + COLUMNS / 2, sizeof got);
+    }
+    assert_int_equal(ckpt_tensor(c, full.name, &full.rule, 1, 8, &t, &e), STATUS_UNSUPPORTED);
+    assert_non_null(
+        strstr(e.text, "pieces of 16 columns for 1 shards and 8 ranks would cut through the blocks of 32"));
+    ckpt_close(c);
+    scratch_close(&s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -727,6 +765,7 @@ int main(void)
         cmocka_unit_test(listing_and_use),
         cmocka_unit_test(damage_is_found_by_the_check),
         cmocka_unit_test(tiny_models_agree_however_stored),
+        cmocka_unit_test(blocks_are_not_cut),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
