@@ -1,3 +1,11 @@
-foreach(noun cpu_level cpu_linear cpu_attention cpu_rows cpu_conv cpu_gradients)
+foreach(noun cpu_level cpu_linear cpu_quant cpu_attention cpu_rows cpu_conv cpu_gradients)
   sphinx_test(backend ${noun} LINK sphinx_cpu)
 endforeach()
+
+# The matrix unit's kernel once more, with the unit's operations in plain C, so that it is checked on any processor.
+sphinx_test(backend cpu_amx LINK sphinx_cpu)
+target_sources(test_cpu_amx PRIVATE ${CMAKE_SOURCE_DIR}/src/backend/cpu/simd/simd_matrix.c)
+set_source_files_properties(${CMAKE_SOURCE_DIR}/src/backend/cpu/simd/simd_matrix.c PROPERTIES
+  COMPILE_DEFINITIONS "SIMD_LEVEL=emulated;SIMD_WIDTH=4;SIMD_ROWS=6" COMPILE_OPTIONS "-O3;-Wno-psabi")
+set_source_files_properties(backend/test_cpu_amx.c PROPERTIES
+  COMPILE_DEFINITIONS "SIMD_LEVEL=emulated;SIMD_WIDTH=4;SIMD_ROWS=6" COMPILE_OPTIONS "-Wno-psabi")
