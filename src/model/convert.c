@@ -368,6 +368,7 @@ static enum status write_all(struct conversion *c, const struct model_descriptio
     c->result->bytes = model_writer_total(c->writer);
     ckpt_advise(c->checkpoint, FILE_ACCESS_RUNS);
     for (size_t i = 0; i < c->n && st == STATUS_OK; i++) st = write_one(c, i, e);
+    if (st == STATUS_OK && !c->o->text_only) load_warn_extra(&c->network, c->checkpoint, c->in->report);
     if (st == STATUS_OK) return model_writer_commit(c->writer, e);
     model_writer_abort(c->writer);
     return st;

@@ -426,7 +426,7 @@ static bool is_known_extra(const char *name)
     return strcmp(name, "rope.freqs") == 0;
 }
 
-static void warn_extra(struct network *n, const struct checkpoint *c, const struct report *report)
+void load_warn_extra(struct network *n, const struct checkpoint *c, const struct report *report)
 {
     char first[256] = "";
     size_t extra = 0;
@@ -463,7 +463,7 @@ enum status load_weights(struct network *n, struct checkpoint *c, const struct l
                        l.n_missing, l.n_visited, n->config.variant->llama_type, l.missing,
                        l.n_missing > 4 ? "; ..." : "");
     }
-    warn_extra(n, c, o->report);
+    load_warn_extra(n, c, o->report);
     ckpt_advise(c, FILE_ACCESS_RUNS); /* from here on whole matrices are read */
     /* Upstream multiplies positions in its default dtype (spec 05): only bf16 models saw rounded positions. */
     n->llama.config.rope_round_bf16 =

@@ -43,6 +43,9 @@ bool load_sees(const struct checkpoint *c);
 enum status load_weights(struct network *n, struct checkpoint *c, const struct load_options *o,
                          struct err *e);
 
+/* Warns of tensors of the checkpoint that were not asked for and that no network of the variant has. */
+void load_warn_extra(struct network *n, const struct checkpoint *c, const struct report *report);
+
 /* What load_weights asks the checkpoint for. Fields of rule as in checkpoint.h. */
 struct ckpt_rule load_rule(const struct param *p);
 

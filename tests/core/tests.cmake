@@ -1,1 +1,2 @@
 sphinx_test(core digest LINK sphinx_core)
+sphinx_test(core folder LINK sphinx_core)

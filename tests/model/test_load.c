@@ -5,6 +5,7 @@
 #include "support/scratch.h"
 
 #include "backend/cpu/cpu.h"
+#include "model/convert.h"
 #include "model/dump.h"
 #include "model/load.h"
 #include "sphinx.h"
@@ -59,22 +60,22 @@ static void run_rank(const struct comm *comm, void *user)
     tok_close(t);
 }
 
-/* Files in A shards, ranks B: 1 -> 1, 1 -> 2, 2 -> 1, 2 -> 2 all give the same logits. */
-static void check_ranks(const char *one_shard, const char *two_shards)
+/* However the files are stored, ranks B: 1 -> 1, 1 -> 2, 2 -> 1, 2 -> 2 all give the same logits. */
+static void check_ranks(const char *one_shard, const char *other)
 {
     static struct rank_model want, got[2];
 
     want.path = one_shard;
     ranks_run(1, run_rank, &want);
-    for (int shards = 1; shards <= 2; shards++) {
+    for (int files = 1; files <= 2; files++) {
         for (int ranks = 1; ranks <= 2; ranks++) {
             memset(got, 0, sizeof got);
-            for (int r = 0; r < ranks; r++) got[r].path = shards == 1 ? one_shard : two_shards;
+            for (int r = 0; r < ranks; r++) got[r].path = files == 1 ? one_shard : other;
             ranks_run(ranks, run_rank, got);
             for (int i = 0; i < ranks * T * VOCAB; i++) {
                 float x = got[i / (T * VOCAB)].logits[i % (T * VOCAB)], y = want.logits[i % (T * VOCAB)];
 
-                if (!(fabsf(x - y) <= 1e-4f)) fail_msg("%d shards, %d ranks: logit %d", shards, ranks, i);
+                if (!(fabsf(x - y) <= 1e-4f)) fail_msg("%s, %d ranks: logit %d", got[0].path, ranks, i);
             }
         }
     }
@@ -85,6 +86,8 @@ static void test_ranks(void **state)
     (void)state;
     check_ranks(TINY "llama_ens", TINY "llama_ens-2shards");
     check_ranks(TINY "mixtral_sparse_ens", TINY "mixtral_sparse_ens-2shards");
+    check_ranks(TINY "llama_ens", "tests/data/gguf/llama.gguf");
+    check_ranks(TINY "mixtral_sparse_ens", "tests/data/gguf/mixtral.gguf");
 }
 
 /* ---- other sets of tensors ------------------------------------------------------------------------------------- */
@@ -205,12 +208,28 @@ static void answer_of(const char *folder, char *text, size_t size)
     sphinx_model_close(model);
 }
 
-/* A changed copy answers as the original does. */
-static void check_changed(enum change change)
+/* The folder as one file with all types as they are. */
+static void convert(const char *folder, const char *out)
+{
+    struct report report = { .warn = warn };
+    struct load_options in = { .paths = &folder, .n_paths = 1, .ranks = 1, .report = &report };
+    struct policy keep = { .keep = true };
+    struct convert_options o = {
+        .out = out, .format = MODEL_GGUF, .shards = 1, .policy = &keep, .threads = 2
+    };
+    struct convert_result result;
+    struct err e = { 0 };
+
+    warning[0] = '\0';
+    if (convert_model(&in, &o, &result, &e) != STATUS_OK) fail_msg("%s", e.text);
+}
+
+/* A changed copy answers as the original does, also after a conversion, which leaves behind what is of no use, and says so. */
+static void check_changed(enum change change, const char *warned)
 {
     char want[1024], got[1024];
     struct scratch scratch;
-    const char *folder;
+    const char *folder, *file;
 
     scratch_open(&scratch);
     folder = scratch_folder(&scratch, "model");
@@ -218,6 +237,13 @@ static void check_changed(enum change change)
     answer_of(TINY "llama_ens", want, sizeof want);
     answer_of(folder, got, sizeof got);
     assert_string_equal(got, want);
+    assert_non_null(strstr(warning, warned));
+    file = scratch_path(&scratch, "model.gguf");
+    convert(folder, file);
+    assert_non_null(strstr(warning, warned));
+    answer_of(file, got, sizeof got);
+    assert_string_equal(got, want);
+    assert_string_equal(warning, "");
     scratch_close(&scratch);
 }
 
@@ -225,15 +251,13 @@ static void check_changed(enum change change)
 static void test_separate_biases(void **state)
 {
     (void)state;
-    check_changed(SEPARATE_BIASES);
-    assert_string_equal(warning, "");
+    check_changed(SEPARATE_BIASES, "");
 }
 
 static void test_surplus(void **state)
 {
     (void)state;
-    check_changed(SURPLUS);
-    assert_non_null(strstr(warning, "not used: some.adapter.weight [32] (1 in all)"));
+    check_changed(SURPLUS, "not used: some.adapter.weight [32] (1 in all)");
 }
 
 static void test_partial(void **state)
