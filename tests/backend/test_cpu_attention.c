@@ -42,8 +42,9 @@ static void check(struct fixture *t, enum mode mode, int64_t n, int heads, int k
     struct layout l = layout_of(t, mode, n);
     struct attention_shape s = { heads, kv_heads, d, sharpness / sqrtf((float)d), l.first, l.count };
     struct tensor q = random_matrix(t, l.T, heads * d, 3), y = random_matrix(t, l.T, heads * d, 2);
-    struct tensor k = random_weight(t, dtype, l.P, kv_heads * d, 7),
-                  v = random_weight(t, dtype, l.P, kv_heads * d, 9);
+    int64_t block = (int64_t)dtype_info(dtype)->block_elements;
+    struct tensor k = random_weight(t, dtype, l.P, kv_heads * d, 7 * block),
+                  v = random_weight(t, dtype, l.P, kv_heads * d, 9 * block);
     struct tensor want = random_matrix(t, l.T, heads * d, 0);
 
     t->ref->attention(&t->exec, &want, &q, &k, &v, &s);
@@ -64,9 +65,11 @@ static void matches_the_definition(void **state)
 
     fixture_begin(&t, *state);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
-        for (int mode = 0; mode < MODES; mode++, turn++)
+        for (int mode = 0; mode < MODES; mode++, turn++) {
             check(&t, (enum mode)mode, lengths[i], turn % 3 ? 4 : 3, turn % 3 ? 2 : 3, dims[turn % 6],
                   dtypes[turn / 2 % 3], 1);
+            check(&t, (enum mode)mode, lengths[i], 3, turn % 2 ? 1 : 3, 32 + turn % 3 * 32, DTYPE_Q8_0, 1);
+        }
     fixture_end(&t);
 }
 
@@ -148,17 +151,19 @@ static void threads_give_the_same_bits(void **state)
 /* Guessed tokens and batches are exact: up to BATCH_ROWS rows of a sequence give what each gives alone. */
 static void few_rows_are_independent(void **state)
 {
-    static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16 };
+    static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0 };
     struct fixture t;
+    int turn = 0;
 
     fixture_begin(&t, *state);
-    for (int64_t n = 1; n <= BATCH_ROWS; n += 1 + n / 4) {
+    for (int64_t n = 1; n <= BATCH_ROWS; n += 1 + n / 8, turn++) {
         struct layout l = { .T = 2 * n };
         int32_t first[2 * BATCH_ROWS], count[2 * BATCH_ROWS];
-        struct attention_shape s = { 6, 3, 40, 0.3f, first, count };
-        struct tensor q = random_matrix(&t, l.T, 240, 1), y = random_matrix(&t, l.T, 240, 0);
-        struct tensor k = random_weight(&t, dtypes[n % 3], 500, 120, 0),
-                      v = random_weight(&t, dtypes[n % 3], 500, 120, 0);
+        int heads = turn / 4 % 2 ? 6 : 3, d = turn % 4 == 3 ? 64 : 40; /* keys read by one query or two */
+        struct attention_shape s = { heads, 3, d, 0.3f, first, count };
+        struct tensor q = random_matrix(&t, l.T, heads * d, 1), y = random_matrix(&t, l.T, heads * d, 0);
+        struct tensor k = random_weight(&t, dtypes[turn % 4], 500, 3 * d, 0),
+                      v = random_weight(&t, dtypes[turn % 4], 500, 3 * d, 0);
 
         for (int64_t i = 0; i < l.T; i++) { /* two sequences, n tokens each */
             first[i] = i < n ? 17 : 300;
@@ -166,16 +171,40 @@ static void few_rows_are_independent(void **state)
         }
         t.level->attention(&t.exec, &y, &q, &k, &v, &s);
         for (int64_t i = 0; i < l.T; i++) {
-            struct attention_shape alone = { 6, 3, 40, 0.3f, first + i, count + i };
-            struct tensor qi = q, yi = random_matrix(&t, 1, 240, 0), want = y;
+            struct attention_shape alone = { heads, 3, d, 0.3f, first + i, count + i };
+            struct tensor qi = q, yi = random_matrix(&t, 1, heads * d, 0), want = y;
 
             qi.dim[0] = want.dim[0] = 1;
             qi.data = tensor_f32(&q) + i * q.stride;
             want.data = tensor_f32(&y) + i * y.stride;
-            t.exec.threads = 1 + (int)(i % 2);
+            t.exec.threads = 1 + (int)(i % 3);
             t.level->attention(&t.exec, &yi, &qi, &k, &v, &alone);
             assert_same_bits(&yi, &want, "attention of one row");
         }
+        buffers_check(&t);
+    }
+    fixture_end(&t);
+}
+
+/* Nor do many rows depend on those behind them: a prompt may be computed in parts. */
+static void many_rows_are_independent(void **state)
+{
+    static const int64_t parts[] = { 33, 100, 257, 289 };
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+        struct layout l = layout_of(&t, CAUSAL, 400);
+        struct attention_shape s = { 2, 1, 32, 0.3f, l.first, l.count };
+        struct tensor q = random_matrix(&t, 400, 64, 1), y = random_matrix(&t, 400, 64, 0), part = y;
+        struct tensor k = random_weight(&t, DTYPE_F16, 400, 32, 0),
+                      v = random_weight(&t, DTYPE_F16, 400, 32, 0);
+
+        t.level->attention(&t.exec, &y, &q, &k, &v, &s);
+        q.dim[0] = parts[i];
+        part = random_matrix(&t, parts[i], 64, 0);
+        t.level->attention(&t.exec, &part, &q, &k, &v, &s);
+        assert_same_bits(&part, &y, "attention of the first rows");
         buffers_check(&t);
     }
     fixture_end(&t);
@@ -187,6 +216,7 @@ int main(void)
         EACH_LEVEL(matches_the_definition),     EACH_LEVEL(extreme_shapes_and_scores),
         EACH_LEVEL(huge_scores_stay_finite),    EACH_LEVEL(nan_stays_in_its_row),
         EACH_LEVEL(threads_give_the_same_bits), EACH_LEVEL(few_rows_are_independent),
+        EACH_LEVEL(many_rows_are_independent),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

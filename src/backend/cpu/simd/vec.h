@@ -70,15 +70,27 @@ INLINE void store_part(float *p, vf v, int64_t n)
 
 INLINE vf splat(float x)
 {
-    return (vf){ 0 } + x;
+#if SIMD_WIDTH == 16
+    return (vf){ x, x, x, x, x, x, x, x, x, x, x, x, x, x, x, x };
+#elif SIMD_WIDTH == 8
+    return (vf){ x, x, x, x, x, x, x, x };
+#else
+    return (vf){ x, x, x, x };
+#endif
 }
 
 INLINE vf load_bf16(const void *p)
 {
+#if SIMD_WIDTH == 16 && defined(__AVX512F__)
+    return (vf)((vu)_mm512_cvtepu16_epi32(_mm256_loadu_si256(p)) << 16);
+#elif SIMD_WIDTH == 8 && defined(__AVX2__)
+    return (vf)((vu)_mm256_cvtepu16_epi32(_mm_loadu_si128(p)) << 16);
+#else
     vu16 h;
 
     memcpy(&h, p, sizeof h);
     return (vf)(__builtin_convertvector(h, vu) << 16);
+#endif
 }
 
 INLINE vf load_f16(const void *p)
@@ -205,6 +217,22 @@ INLINE vf exp_sum(vf a, vf b)
 INLINE vf vexp(vf a)
 {
     return exp_sum(a, (vf){ 0 });
+}
+
+/* 2^a for a <= 0, about 1 ulp, by the same scheme: a minimax polynomial (Remez, 2e-9) of the rest, |rest| <= 1/2. Below the
+ * normal numbers, from -126 on, exactly 0. NaN stays NaN. */
+INLINE vf vexp2(vf a)
+{
+    const float round = 0x1.8p23f + 127; /* leaves the exponent's bits of 2^n at the bottom */
+    vf shifted = a + round, r = a - (shifted - round), p;
+
+    p = r * 0x1.41fbbcp-13f + 0x1.5f3e54p-10f;
+    p = p * r + 0x1.3b2d4cp-7f;
+    p = p * r + 0x1.c6aee8p-5f;
+    p = p * r + 0x1.ebfbdcp-3f;
+    p = p * r + 0x1.62e430p-1f;
+    p = p * r + 1;
+    return (vf)((vu)(p * (vf)((vu)shifted << 23)) & ~(vu)(a < -126));
 }
 
 /* The share of a normal distribution beyond x >= 0, erfc(t) / 2 at t = x / sqrt 2, to a few ulp down to the subnormals:
