@@ -1,6 +1,8 @@
 /* identity.c - see identity.h. */
 #include "model/identity.h"
 
+#include "sphinx.h"
+
 enum { WHOLE_MAX = 16384, SAMPLE_ROWS = 4, SAMPLE_ELEMENTS = 64, SCRATCH_BYTES = 1024 };
 
 void identity_image(struct digest *d, const void *data, size_t size, const struct image_settings *s)
@@ -129,6 +131,7 @@ void identity_sight(struct digest *d, const struct network *n, const char *level
     struct digest_maker m;
 
     digest_begin(&m);
+    digest_text(&m, SPHINX_VERSION);
     digest_text(&m, level);
     digest_number(&m, precise);
     sight_config(&m, &n->config);

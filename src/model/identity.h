@@ -6,8 +6,8 @@
  *   all weights, sizes ── mind ───────────────────────────────────────────── the prompt cache
  *
  * What decides the result is in the key, so that a cache never changes an answer: with it and without it the image words are
- * the same to the last bit. That includes the instruction level, because kernels of different levels round differently;
- * it does not include the number of threads, which changes nothing.
+ * the same to the last bit. That includes the instruction level and the program's version, because kernels of different levels and
+ * versions round differently; it does not include the number of threads, which changes nothing.
  *
  * A model is told by the names, types and shapes of its weights and by a sample of their content: small tensors whole, of large
  * ones 64 elements (or one block) in each of 4 rows, so that a model of 33 GB takes milliseconds. Training changes nearly every
