@@ -139,7 +139,8 @@ static void bench_linear(struct bench *b)
                                         { 2048, 5632 }, { 5120, 5120 }, { 5120, 13824 }, { 13824, 5120 },
                                         { 5632, 5120 } };
     static const int64_t rows[] = { 1, 4, 8, 16, 32, 257, 351, 1515 };
-    static const enum dtype types[] = { DTYPE_F32,  DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
+    static const enum dtype types[] = { DTYPE_F32,  DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0,
+                                        DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
 
     for (size_t d = 0; d < sizeof types / sizeof *types; d++) {
         for (size_t m = 0; m < sizeof rows / sizeof *rows; m++) {

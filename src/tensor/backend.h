@@ -28,7 +28,7 @@ enum { BATCH_ROWS = 32 };
 struct exec {
     int threads;
     unsigned char *scratch; /* [threads][KERNEL_SCRATCH_BYTES], 64-byte aligned, contents arbitrary */
-    bool precise;           /* forbids rounding activations to 16 bits inside `linear` */
+    bool precise;           /* forbids rounding activations to 16 or 8 bits inside `linear` */
 };
 
 enum activation { ACT_GELU_ERF, ACT_GELU_QUICK, ACT_SILU };

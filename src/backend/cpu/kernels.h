@@ -56,6 +56,12 @@ static inline int threads_for(const struct exec *e, int64_t work)
     return work < WORK_MIN ? 1 : e->threads;
 }
 
+/* Whether `linear` rounds x to 8 bits and sums integers (ref/ref_quant.c) for weights of type t. */
+static inline bool linear_rounds(const struct exec *e, enum dtype t)
+{
+    return !e->precise && (t == DTYPE_Q8_0 || t == DTYPE_Q4_0 || t == DTYPE_Q4_K || t == DTYPE_Q6_K);
+}
+
 /* This thread's scratch, inside a parallel region. */
 static inline void *thread_scratch(const struct exec *e)
 {

@@ -3,7 +3,7 @@
 #
 # cpu_level(name width rows flags...): width floats in a register, rows in the register tile of a matrix product.
 function(cpu_level level width rows)
-  foreach(kernels activation attention attention_few attention_many conv gemm linear norm)
+  foreach(kernels activation attention attention_few attention_many conv gemm linear norm quant)
     set(file "${CMAKE_CURRENT_BINARY_DIR}/cpu_${kernels}_${level}.c")
     set(CPU_KERNELS "${kernels}")
     configure_file("${CPU_DIR}/simd/level.c.in" "${file}" @ONLY)

@@ -28,6 +28,10 @@ void ref_linear(const struct exec *e, struct tensor *y, const struct tensor *x, 
 {
     int64_t T = tensor_rows(x), K = tensor_columns(x), N = tensor_columns(y);
 
+    if (linear_rounds(e, w->dtype)) {
+        ref_linear_rounded(e, y, x, w, bias);
+        return;
+    }
 #pragma omp parallel for num_threads(threads_for(e, T *K *N)) schedule(static)
     for (int64_t n = 0; n < N; n++)
         for (int64_t t = 0; t < T; t += ROW_BLOCK)

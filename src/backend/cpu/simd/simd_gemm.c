@@ -60,7 +60,7 @@ static int64_t ceil_div(int64_t a, int64_t b)
 
 /* How many of the threads divide the rows, the others dividing the columns: the split that packs least, which is the
  * one whose rectangles are nearest to squares. */
-static int row_splits(const struct gemm *g, int threads)
+static int row_splits(int64_t M, int64_t m_grain, int64_t N, int64_t n_grain, int threads)
 {
     int best = 1;
     int64_t least = INT64_MAX;
@@ -69,8 +69,8 @@ static int row_splits(const struct gemm *g, int threads)
         int64_t m, n, cost;
 
         if (threads % rows != 0) continue;
-        m = ceil_div(ceil_div(g->M, ROWS), rows) * ROWS;
-        n = ceil_div(ceil_div(g->N, g->n_grain), threads / rows) * g->n_grain;
+        m = ceil_div(ceil_div(M, m_grain), rows) * m_grain;
+        n = ceil_div(ceil_div(N, n_grain), threads / rows) * n_grain;
         cost = m * n +
                8 * (m + n); /* the largest share of the work; packing an element costs about 8 products */
         if (cost < least) {
@@ -90,17 +90,25 @@ static void share(int64_t total, int64_t grain, int i, int n, int64_t *first, in
     *last = min_i64(total, grains * (i + 1) / n * grain);
 }
 
+struct gemm_share SIMD_NAME(gemm_share)(int64_t M, int64_t m_grain, int64_t N, int64_t n_grain)
+{
+    int threads = omp_get_num_threads(), thread = omp_get_thread_num();
+    int splits = row_splits(M, m_grain, N, n_grain, threads);
+    struct gemm_share s;
+
+    share(M, m_grain, thread % splits, splits, &s.m0, &s.m1);
+    share(N, n_grain, thread / splits, threads / splits, &s.n0, &s.n1);
+    return s;
+}
+
 void SIMD_NAME(gemm)(const struct exec *e, const struct gemm *g)
 {
     if (g->K == 0) return;
 #pragma omp parallel num_threads(threads_for(e, g->M * g->N * g->K / 8))
     {
-        int threads = omp_get_num_threads(), thread = omp_get_thread_num(), splits = row_splits(g, threads);
-        int64_t m0, m1, n0, n1;
+        struct gemm_share s = SIMD_NAME(gemm_share)(g->M, ROWS, g->N, g->n_grain);
 
-        share(g->M, ROWS, thread % splits, splits, &m0, &m1);
-        share(g->N, g->n_grain, thread / splits, threads / splits, &n0, &n1);
-        for (int64_t m = m0; m < m1 && n0 < n1; m += A_ROWS_MAX)
-            rectangle(g, m, min_i64(m1, m + A_ROWS_MAX), n0, n1, thread_scratch(e));
+        for (int64_t m = s.m0; m < s.m1 && s.n0 < s.n1; m += A_ROWS_MAX)
+            rectangle(g, m, min_i64(s.m1, m + A_ROWS_MAX), s.n0, s.n1, thread_scratch(e));
     }
 }

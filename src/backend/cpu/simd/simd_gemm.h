@@ -35,4 +35,11 @@ struct gemm {
 
 void SIMD_NAME(gemm)(const struct exec *e, const struct gemm *g);
 
+/* Inside a parallel region: the rectangle of a product's M x N results that is this thread's, maybe empty. */
+struct gemm_share {
+    int64_t m0, m1, n0, n1;
+};
+
+struct gemm_share SIMD_NAME(gemm_share)(int64_t M, int64_t m_grain, int64_t N, int64_t n_grain);
+
 #endif

@@ -8,6 +8,7 @@
  */
 #include "backend/cpu/simd/simd.h"
 #include "backend/cpu/simd/simd_gemm.h"
+#include "backend/cpu/simd/simd_quant.h"
 
 /* ---- few rows: dot products ---------------------------------------------------------------------------------- */
 
@@ -236,6 +237,10 @@ void SIMD_NAME(linear)(const struct exec *e, struct tensor *y, const struct tens
 {
     struct gemm g = { .M = tensor_rows(x), .N = tensor_columns(y), .K = tensor_columns(x) };
 
+    if (linear_rounds(e, w->dtype)) {
+        SIMD_NAME(quant_linear)(e, y, x, w, bias);
+        return;
+    }
     if (g.M <= FEW_ROWS) {
         linear_few(e, y, x, w, bias);
         return;

@@ -1,0 +1,357 @@
+/*
+ * simd_quant.c - x [M, K] . w [N, K]^T for quantised w, in integers.
+ *
+ *   every thread has a rectangle of y; for every stretch of rows of x that fits the second cache:
+ *     round x to 8 bits                         [rows][K/32] blocks
+ *     for every group of w's rows:
+ *       for every 256 columns:
+ *         unpack w                              [256][group]  in the first cache, read once from memory
+ *         for every few rows of x: tile()
+ *
+ * A lane is a row of w, so that each number of y is summed block after block in the order of k, whatever M, the threads,
+ * and the pieces of the weight: its bits depend on its row of x and its row of w only.
+ */
+#include "backend/cpu/simd/simd_quant.h"
+
+#include "backend/cpu/simd/simd_gemm.h"
+#include "backend/cpu/simd/simd_quant_weights.h"
+
+#include <float.h>
+#include <math.h>
+
+/* A block of 32 of one row of x. */
+struct x_block {
+    int8_t q[QUANT_SHORT];
+    float scale;
+    float sum; /* scale times the sum of q, for weights with an offset */
+    int32_t start
+        [2]; /* what the sums of the block, or of its halves for q6_K, start with: minus the weight's bias
+                         times the sums of q */
+};
+
+enum {
+    TILE_ROWS = WIDTH == 16 ? 8 : 4, /* of x, whose sums are held in registers: 16 of 32, 8 of 16 */
+    X_ROWS = 128,                    /* of x, that are multiplied by a group unpacked once */
+    X_BYTES = 256 << 10,             /* of x, blocks that stay in the second cache */
+    AHEAD = 1024,                    /* bytes that each row of w is fetched ahead of its use */
+};
+
+/* ---- x -------------------------------------------------------------------------------------------------------- */
+
+/* Rounds 32 numbers as ref_round_block does. */
+INLINE float round_block(const float *x, int8_t *q)
+{
+    vf v[QUANT_SHORT / WIDTH];
+    vi top = { 0 };
+    int32_t most = 0;
+    float scale, inverse;
+
+    UNROLL
+    for (int i = 0; i < QUANT_SHORT / WIDTH; i++) {
+        v[i] = load(x + i * WIDTH);
+        top = max_int(top,
+                      (vi)vabs(v[i])); /* as integers, NaN is beyond infinity and that beyond all numbers */
+    }
+    for (int i = 0; i < WIDTH; i++) most = top[i] > most ? top[i] : most;
+    memcpy(&scale, &most, sizeof scale);
+    scale = scale / 127;
+    if (!(scale >= FLT_MIN && scale <= FLT_MAX)) {
+        memset(q, 0, QUANT_SHORT);
+        return scale < FLT_MIN ? 0 : (float)NAN;
+    }
+    inverse = 1 / scale;
+    UNROLL
+    for (int i = 0; i < QUANT_SHORT / WIDTH; i++) {
+        vi8 b = __builtin_convertvector(round_int(v[i] * inverse), vi8);
+
+        memcpy(q + i * WIDTH, &b, sizeof b);
+    }
+    return scale;
+}
+
+/* Of 16 numbers, the sums of those that meet the low half of a lane, and those that meet the high one. */
+INLINE void half_sums(const int8_t *q, int *low, int *high)
+{
+    typedef int16_t v8 __attribute__((vector_size(16)));
+    typedef uint16_t u8 __attribute__((vector_size(16)));
+    v8 all, pairs;
+
+    memcpy(&all, q, sizeof all);
+    pairs = ((v8)((u8)all << 8) >> 8) + (all >> 8);
+    pairs += __builtin_shufflevector(pairs, pairs, 4, 5, 6, 7, 0, 1, 2, 3);
+    *low = pairs[0] + pairs[2];
+    *high = pairs[1] + pairs[3];
+}
+
+INLINE int32_t start_of_sums(enum dtype t, int low, int high)
+{
+    int bias = bias_of(t);
+
+    if (SUMS_WIDE) return -bias * (low + high);
+    return (int32_t)((uint32_t)(-bias * high) << 16 | ((uint32_t)(-bias * low) & 0xffffu));
+}
+
+INLINE void round_blocks(enum dtype t, const float *x, int64_t blocks, int64_t step, struct x_block *to)
+{
+    for (int64_t b = 0; b < blocks; b++, to += step) {
+        int low[2], high[2];
+
+        to->scale = round_block(x + b * QUANT_SHORT, to->q);
+        half_sums(to->q, &low[0], &high[0]);
+        half_sums(to->q + 16, &low[1], &high[1]);
+        to->sum = to->scale * (float)(low[0] + low[1] + high[0] + high[1]);
+        if (t == DTYPE_Q6_K) {
+            to->start[0] = start_of_sums(t, low[0], high[0]);
+            to->start[1] = start_of_sums(t, low[1], high[1]);
+        } else {
+            to->start[0] = start_of_sums(t, low[0] + low[1], high[0] + high[1]);
+        }
+    }
+}
+
+/* The rows of the next tile, of `left`: the largest power of two that fits. */
+INLINE int64_t tile_rows(int64_t left)
+{
+    int64_t rows = TILE_ROWS;
+
+    while (rows > left) rows /= 2;
+    return rows;
+}
+
+/* Rows of x tile by tile; a tile's blocks with equal k stand together. */
+INLINE void round_rows(enum dtype t, const struct tensor *x, int64_t m, int64_t rows, int64_t k,
+                       int64_t count, struct x_block *to)
+{
+    int64_t blocks = count / QUANT_SHORT;
+
+    for (int64_t r = 0, tile; r < rows; r += tile) {
+        tile = tile_rows(rows - r);
+        for (int64_t i = 0; i < tile; i++)
+            round_blocks(t, data_row(x, m + r + i) + k, blocks, tile, to + r * blocks + i);
+    }
+}
+
+/* ---- the register tile ---------------------------------------------------------------------------------------- */
+
+INLINE void tile_steps(enum dtype t, int rows, int first, int last, const vi (*q)[2], const struct x_block *x,
+                       vi sum[][2])
+{
+    UNROLL
+    for (int i = first; i < last; i++) {
+        vi w0 = q[i][0], w1 = q[i][1], m0 = byte_magnitudes(w0), m1 = byte_magnitudes(w1);
+
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            vi xi = splat_four(x[r].q + 4 * i);
+
+            sum[r][0] = has_signs(t) ? add_signed(sum[r][0], w0, m0, xi) : add_products(sum[r][0], w0, xi);
+            sum[r][1] = has_signs(t) ? add_signed(sum[r][1], w1, m1, xi) : add_products(sum[r][1], w1, xi);
+            settle(&sum[r][0]);
+            settle(&sum[r][1]);
+        }
+    }
+}
+
+/* The sums of one block of w with one of each row of x: integers, exact. */
+INLINE void tile_block(enum dtype t, int rows, const struct quant_weights *w, int b, const struct x_block *x,
+                       vi total[][2])
+{
+    const int parts = t == DTYPE_Q6_K ? 2 : 1;
+    const bool factors = t == DTYPE_Q4_K || t == DTYPE_Q6_K, ready = has_signs(t) || (SUMS_WIDE && !factors);
+
+    UNROLL
+    for (int p = 0; p < parts; p++) {
+        vi sum[TILE_ROWS][2];
+
+        UNROLL
+        for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = splat_int(bias_of(t) == 0 ? 0 : x[r].start[p]);
+        tile_steps(t, rows, p * STEPS / parts, (p + 1) * STEPS / parts, w->q[b], x, sum);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            UNROLL
+            for (int v = 0; v < 2; v++) {
+                vi factor = factors ? w->factor[b][p][v] : factor_of(splat_int(1));
+                vi s = ready ? sum[r][v] : total_of(sum[r][v], factor);
+
+                total[r][v] = p == 0 ? s : total[r][v] + s;
+            }
+        }
+    }
+}
+
+/* sums [rows][GROUP] += a stretch's products. They wait in memory while integers fill the registers. */
+INLINE void tile(enum dtype t, int rows, int blocks, const struct quant_weights *w, const struct x_block *x,
+                 float *sums)
+{
+    for (int b = 0; b < blocks; b++, x += rows) {
+        vi total[TILE_ROWS][2];
+
+        tile_block(t, rows, w, b, x, total);
+        UNROLL
+        for (int r = 0; r < rows; r++) {
+            UNROLL
+            for (int v = 0; v < 2; v++) {
+                float *to = sums + r * GROUP + v * WIDTH;
+                vf sum = load(to) + w->scale[b][v] * x[r].scale * to_float(total[r][v]);
+
+                if (t == DTYPE_Q4_K) sum -= w->offset[b][v] * x[r].sum;
+                store(to, sum);
+            }
+        }
+    }
+}
+
+/* All rows of x times one stretch; x from block `first` of `all` on. */
+INLINE void tiles_of_stretch(enum dtype t, int64_t rows, int blocks, const struct quant_weights *w,
+                             const struct x_block *x, int64_t first, int64_t all, float *sums)
+{
+    for (int64_t r = 0, step; r < rows; r += step) {
+        const struct x_block *from;
+        float *to = sums + r * GROUP;
+
+        step = tile_rows(rows - r);
+        from = x + r * all + first * step;
+        if (TILE_ROWS >= 8 && step == 8) tile(t, TILE_ROWS, blocks, w, from, to);
+        if (step == 4) tile(t, 4, blocks, w, from, to);
+        if (step == 2) tile(t, 2, blocks, w, from, to);
+        if (step == 1) tile(t, 1, blocks, w, from, to);
+    }
+}
+
+/* ---- blocks --------------------------------------------------------------------------------------------------- */
+
+/* A product of rows of x, rounded, with rows of w. */
+struct quant_product {
+    struct tensor *y;
+    const struct tensor *w;
+    const float *bias;
+    int64_t m, rows, k,
+        count; /* of x and of the sums: at most X_ROWS rows; columns, whole stretches but for the last */
+    const struct x_block *x;
+    float *sums;             /* [rows][GROUP] */
+    unsigned char *gathered; /* [GROUP] stretches */
+};
+
+/* How many columns from k on lie in one piece: all, or a multiple of STRETCH, or one stretch that is to be gathered. */
+static int64_t columns_together(const struct tensor *w, int64_t k, int64_t count)
+{
+    int64_t width;
+
+    if (w->pieces == NULL || w->pieces->axis == 0) return count;
+    width = tensor_columns(w) / w->pieces->count;
+    return min_i64(count, width % STRETCH == 0 ? width - k % width : STRETCH);
+}
+
+/* Columns k .. k+count-1 of `group` rows from n on; beyond the last row, the last again. */
+static void find_rows(const struct quant_product *g, int64_t n, int group, int64_t k, int64_t count,
+                      const unsigned char **row)
+{
+    size_t room = dtype_bytes(g->w->dtype, STRETCH);
+
+    for (int r = 0; r < group; r++)
+        row[r] =
+            tensor_row(g->w, min_i64(n + r, tensor_rows(g->w) - 1), k, count, g->gathered + (size_t)r * room);
+}
+
+/* One part in BLOCKS / 2 of a group's next `bytes` is fetched. */
+INLINE void fetch_part(int group, int part, const unsigned char *const *row, size_t at, size_t bytes)
+{
+    int rows = group / (BLOCKS / 2);
+
+    for (int r = part * rows; r < (part + 1) * rows; r++)
+        for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(row[r] + at + i);
+}
+
+/* Columns k .. k+count-1, which lie together, of the rows from n on. */
+INLINE void multiply_run(enum dtype t, const struct quant_product *g, int64_t n, int64_t k, int64_t count)
+{
+    const size_t block = dtype_info(t)->block_elements,
+                 stretch = STRETCH / block * dtype_info(t)->block_bytes;
+    const size_t end = (size_t)count / block * dtype_info(t)->block_bytes;
+    const unsigned char *row[GROUP], *next[GROUP];
+    struct quant_weights w;
+    size_t at = 0;
+
+    find_rows(g, n, GROUP, k, count, row);
+    memcpy(next, row, sizeof next);
+    if (g->w->pieces == NULL || g->w->pieces->axis == 0)
+        find_rows(g, n + GROUP, GROUP, g->k, (int64_t)block, next);
+    for (int64_t i = 0; i < count; i += STRETCH, at += stretch) {
+        int blocks = (int)(min_i64(STRETCH, count - i) / QUANT_SHORT);
+
+        for (int part = 0; part < BLOCKS / 2; part++) {
+            if (at + AHEAD < end)
+                fetch_part(GROUP, part, row, at + AHEAD, stretch);
+            else
+                fetch_part(GROUP, part, next, at + AHEAD - end, stretch);
+            unpack_part(t, &w, part, blocks, row, at);
+        }
+        tiles_of_stretch(t, g->rows, blocks, &w, g->x, (k - g->k + i) / QUANT_SHORT, g->count / QUANT_SHORT,
+                         g->sums);
+    }
+}
+
+/* Rows n .. n+group-1 of w, `columns` of them there. */
+INLINE void multiply_group(enum dtype t, const struct quant_product *g, int64_t n, int64_t columns)
+{
+    bool last = g->k + g->count == tensor_columns(g->w);
+
+    for (int64_t r = 0; r < g->rows; r++) {
+        float *sums = g->sums + r * GROUP;
+
+        memset(sums, 0, (size_t)GROUP * sizeof *sums);
+        if (g->k > 0) memcpy(sums, data_row(g->y, g->m + r) + n, (size_t)columns * sizeof *sums);
+    }
+    for (int64_t k = g->k, run; k < g->k + g->count; k += run) {
+        run = columns_together(g->w, k, g->k + g->count - k);
+        multiply_run(t, g, n, k, run);
+    }
+    for (int64_t r = 0; r < g->rows; r++) {
+        const float *sums = g->sums + r * GROUP;
+        float *y = data_row(g->y, g->m + r) + n;
+
+        for (int64_t c = 0; c < columns; c++) y[c] = sums[c] + (last && g->bias != NULL ? g->bias[n + c] : 0);
+    }
+}
+
+/* Rows m0 .. m1-1 of x, m1 - m0 at most X_ROWS, and rows n0 .. n1-1 of w. */
+INLINE void multiply(enum dtype t, const struct tensor *x, struct quant_product *g, int64_t m0, int64_t m1,
+                     int64_t n0, int64_t n1, unsigned char *scratch)
+{
+    int64_t K = tensor_columns(x), together = X_BYTES / (int64_t)sizeof(struct x_block) / (m1 - m0);
+    struct x_block *blocks = (void *)scratch;
+
+    together = together * QUANT_SHORT / STRETCH * STRETCH;
+    g->m = m0;
+    g->rows = m1 - m0;
+    g->x = blocks;
+    g->sums = (void *)(scratch + X_BYTES);
+    g->gathered = (void *)(g->sums + X_ROWS * GROUP);
+    for (g->k = 0; g->k < K; g->k += g->count) {
+        g->count = min_i64(together, K - g->k);
+        round_rows(t, x, m0, m1 - m0, g->k, g->count, blocks);
+        for (int64_t n = n0; n < n1; n += GROUP) multiply_group(t, g, n, min_i64(GROUP, n1 - n));
+    }
+}
+
+void SIMD_NAME(quant_linear)(const struct exec *e, struct tensor *y, const struct tensor *x,
+                             const struct tensor *w, const float *bias)
+{
+    int64_t M = tensor_rows(x), N = tensor_columns(y), K = tensor_columns(x);
+
+#pragma omp parallel num_threads(threads_for(e, M *N *K / 8))
+    {
+        struct quant_product g = { .y = y, .w = w, .bias = bias };
+        struct gemm_share s = SIMD_NAME(gemm_share)(M, TILE_ROWS, N, GROUP);
+
+        for (int64_t m = s.m0; m < s.m1; m += X_ROWS) {
+            int64_t m1 = min_i64(s.m1, m + X_ROWS);
+            unsigned char *scratch = thread_scratch(e);
+
+            if (w->dtype == DTYPE_Q4_0) multiply(DTYPE_Q4_0, x, &g, m, m1, s.n0, s.n1, scratch);
+            if (w->dtype == DTYPE_Q8_0) multiply(DTYPE_Q8_0, x, &g, m, m1, s.n0, s.n1, scratch);
+            if (w->dtype == DTYPE_Q4_K) multiply(DTYPE_Q4_K, x, &g, m, m1, s.n0, s.n1, scratch);
+            if (w->dtype == DTYPE_Q6_K) multiply(DTYPE_Q6_K, x, &g, m, m1, s.n0, s.n1, scratch);
+        }
+    }
+}
