@@ -71,6 +71,7 @@ static enum status check_rotary(const struct gguf_file *f, int head_dim, double 
 {
     static const char *const widths[] = { "llama.rope.dimension_count", "llama.attention.key_length",
                                           "llama.attention.value_length" };
+    static const char key_factor[] = "llama.rope.scaling.factor";
     struct gguf_string type = { "none", 4 };
     char text[SHAPE_TEXT_MAX];
     float factor = 1;
@@ -94,13 +95,18 @@ static enum status check_rotary(const struct gguf_file *f, int head_dim, double 
                        "%s: rotary positions are scaled by the rule \"%s\"; supported is \"linear\"", f->path,
                        bytes_text(text, type.bytes, type.size));
     }
-    st = gguf_get_f32(f, "llama.rope.scaling.factor", &factor, e);
+    st = gguf_get_f32(f, key_factor, &factor, e);
+    if (st != STATUS_OK) return st;
+    if (!(factor > 0) || isinf(factor)) {
+        return err_set(e, STATUS_BAD_FORMAT, "%s: the key %s is %g; it must be a number above 0", f->path,
+                       key_factor, (double)factor);
+    }
     *scale = 1 / (double)factor; /* positions are divided there and multiplied here */
-    return st;
+    return STATUS_OK;
 }
 
 /* config.json gives the feed-forward's width by a rule: two thirds of 4 D, rounded up. Where the usual rounding misses the width, it is
- * rounded to the width itself, from something below. */
+ * rounded to the width itself, from no more than that. */
 static void add_ffn_width(json_t *o, int dim, int width)
 {
     int base = 8 * dim / 3;
@@ -110,7 +116,7 @@ static void add_ffn_width(json_t *o, int dim, int width)
         return;
     }
     json_object_set_new(o, "multiple_of", json_integer(width));
-    if (base > width) json_object_set_new(o, "ffn_dim_multiplier", json_real(0.75 * width / base));
+    if (base > width) json_object_set_new(o, "ffn_dim_multiplier", json_real((width + 0.5) / base));
 }
 
 struct sizes {
