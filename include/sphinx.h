@@ -76,9 +76,9 @@ typedef struct sphinx_model_options {
         *llama_type; /* variant, where meta.json is missing or wrong: "llama_ens", "llama_ens5_light", ... */
     const char *config_path;    /* instead of config.json of the last path */
     const char *tokenizer_path; /* instead of tokenizer.model of the last path */
-    const char *cpu;            /* instruction level: "auto", "portable", "avx2", "avx512" */
-    int threads;                /* of each session; 0: one per processor */
-    int context;                /* positions, image words included; 0: 4096 */
+    const char *cpu; /* instruction level: "auto", "portable", "avx2", "avx512", "avx512vnni", "amx" */
+    int threads;     /* of each session; 0: one per processor */
+    int context;     /* positions, image words included; 0: 4096 */
     int chunk; /* positions of a prompt that are computed at once, 33 or more: others in a batch wait for no more; 0: 2048 */
     bool precise;         /* never round activations or keys and values to 16 bits */
     bool clip_exact_gelu; /* CLIP with GELU, not QuickGELU: upstream's default path, not what was trained */

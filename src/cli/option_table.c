@@ -24,8 +24,13 @@ const struct command_row command_rows[COMMAND_COUNT] = {
 };
 
 const char *const option_group_names[GROUP_COUNT] = {
-    [GROUP_MODEL] = "Model",         [GROUP_INPUT] = "Input",   [GROUP_ANSWER] = "Answer",
-    [GROUP_MEASURE] = "Measurement", [GROUP_OUTPUT] = "Output", [GROUP_CACHES] = "Caches",
+    [GROUP_MODEL] = "Model",
+    [GROUP_INPUT] = "Input",
+    [GROUP_ANSWER] = "Answer",
+    [GROUP_MEASURE] = "Measurement",
+    [GROUP_OUTPUT] = "Output",
+    [GROUP_CACHES] = "Caches",
+    [GROUP_GUESSES] = "Guessing ahead",
     [GROUP_MACHINE] = "Machine",
 };
 
@@ -167,10 +172,23 @@ const struct option option_rows[] = {
       "the "
       "memory, at most 1 GiB, unless given" },
 
+    { "--lookup", "", OPTION_INT, AT(ask.lookup), "N", NULL, 0, 16, ASKS, GROUP_GUESSES,
+      "guess up to N tokens from what the prompt and the answer hold already; 0: off" },
+    { "-md --draft", "--model-draft", OPTION_LIST, AT(drafts), "DIR", NULL, 0, 0, ASKS, GROUP_GUESSES,
+      "smaller model with the same vocabulary that guesses tokens; given like --model" },
+    { "--draft-max", "", OPTION_INT, AT(ask.draft_max), "N", NULL, 0, 16, ASKS, GROUP_GUESSES,
+      "tokens that it guesses at a time" },
+    { "--draft-min", "", OPTION_INT, AT(ask.draft_min), "N", NULL, 0, 16, ASKS, GROUP_GUESSES,
+      "do not check fewer than N of them" },
+    { "--draft-p-min", "", OPTION_FLOAT, AT(ask.draft_p_min), "P", NULL, 0, 1, ASKS, GROUP_GUESSES,
+      "it goes on while its tokens are at least so probable to it" },
+
     { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096, COMPUTES | BIT(CONVERT),
       GROUP_MACHINE, "threads to compute with; 0: one per processor" },
-    { "--cpu", "", OPTION_CHOICE, AT(model.cpu), "LEVEL", "auto portable avx2 avx512", 0, 0, COMPUTES,
-      GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
+    { "--cpu", "", OPTION_CHOICE, AT(model.cpu), "LEVEL", "auto portable avx2 avx512 avx512vnni amx", 0, 0,
+      COMPUTES, GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
+    { "-ub --ubatch-size", "", OPTION_INT, AT(model.chunk), "N", NULL, 0, MANY, SESSIONS, GROUP_MACHINE,
+      "positions of a prompt that are computed at once, 33 or more; 0: 2048" },
     { "-ctk --cache-type-k", "", OPTION_CHOICE, AT(kv_keys), "TYPE", "f32 f16 bf16", 0, 0, COMPUTES,
       GROUP_MACHINE, "type of the cached keys: f32 for float32 weights, else f16, unless given" },
     { "-ctv --cache-type-v", "", OPTION_CHOICE, AT(kv_values), "TYPE", "f32 f16 bf16", 0, 0, SESSIONS,

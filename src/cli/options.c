@@ -297,6 +297,7 @@ void settings_init(struct settings *s, enum command command)
 void settings_free(struct settings *s)
 {
     free(s->models.item);
+    free(s->drafts.item);
     free(s->stops.item);
     free(s->prefill.item);
     free(s->tensor_types.item);

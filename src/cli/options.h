@@ -42,7 +42,7 @@ struct settings {
     sphinx_model_options model;
     sphinx_session_options session;
     sphinx_ask_options ask;
-    struct text_list models, stops, prefill, tensor_types, operands;
+    struct text_list models, drafts, stops, prefill, tensor_types, operands;
     const char *image, *prompt, *prompt_file, *output, *draw, *prompt_cache;
     size_t image_cache_size, prefix_cache; /* bytes */
     const char *kv_keys, *kv_values;
@@ -83,6 +83,7 @@ enum option_group {
     GROUP_MEASURE,
     GROUP_OUTPUT,
     GROUP_CACHES,
+    GROUP_GUESSES,
     GROUP_MACHINE,
     GROUP_COUNT
 };

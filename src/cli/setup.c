@@ -80,11 +80,36 @@ int setup_model(struct setup *u, struct settings *s)
     return CODE_OK;
 }
 
+/* The draft model, with the model's options as far as they are not about its files. */
+static int open_draft(struct setup *u)
+{
+    const struct settings *s = u->settings;
+    sphinx_model_options options = { .cpu = s->model.cpu,
+                                     .threads = s->model.threads,
+                                     .context = s->model.context,
+                                     .precise = s->model.precise,
+                                     .prefix_cache_bytes = -1,
+                                     .report = u->report };
+    struct model_paths paths = { 0 };
+    sphinx_error error = { 0 };
+    int code = model_paths_find(&paths, &s->drafts);
+
+    if (code == CODE_OK && sphinx_model_open(&u->draft, (const char *const *)paths.item, paths.count,
+                                             &options, &error) != SPHINX_OK)
+        code = setup_failed(u, &error);
+    model_paths_free(&paths);
+    progress_bar_clear(&u->bar);
+    return code;
+}
+
 int setup_session(struct setup *u)
 {
     struct settings *s = u->settings;
     sphinx_error error = { 0 };
+    int code = s->drafts.count > 0 ? open_draft(u) : CODE_OK;
 
+    if (code != CODE_OK) return code;
+    s->session.draft = u->draft;
     s->session.report = u->report;
     s->session.kv_type = s->kv_keys != NULL ? s->kv_keys : s->kv_values;
     s->ask.stop = s->stops.item;
@@ -172,10 +197,11 @@ int setup_save(struct setup *u)
 void setup_close(struct setup *u)
 {
     sphinx_session_close(u->session);
+    sphinx_model_close(u->draft);
     sphinx_model_close(u->model);
     model_paths_free(&u->paths);
     u->session = NULL;
-    u->model = NULL;
+    u->model = u->draft = NULL;
 }
 
 void setup_timings(const sphinx_answer *answer)
@@ -197,4 +223,7 @@ void setup_timings(const sphinx_answer *answer)
                                   (double)tokens / t->seconds);
     }
     message("%s", n > 0 ? text : "nothing was timed");
+    if (answer->drafted_tokens > 0)
+        message("%zu tokens were guessed, %zu of them right", answer->drafted_tokens,
+                answer->accepted_tokens);
 }

@@ -15,8 +15,8 @@ struct setup {
     struct settings *settings; /* borrowed */
     struct model_paths paths;
     struct progress_bar bar;
-    sphinx_report report; /* to the bar and, as messages, to standard error */
-    sphinx_model *model;
+    sphinx_report report;        /* to the bar and, as messages, to standard error */
+    sphinx_model *model, *draft; /* draft NULL: none */
     sphinx_session *session;
 };
 

@@ -37,7 +37,7 @@ usage run "--prompt and --file are two questions; give one" -p hi -f "$scene"
 usage run "--image and the question cannot both come from standard input" -p - -i -
 usage run "--draw needs an image to draw on: --image FILE" -p hi --draw "$tmp/out.png"
 usage run "-ctk f16 and -ctv f32: keys and values share one type" -p hi -ctk f16 -ctv f32
-usage run "--cpu: 'sse2' is none of: auto portable avx2 avx512" -p hi --cpu sse2
+usage run "--cpu: 'sse2' is none of: auto portable avx2 avx512 avx512vnni amx" -p hi --cpu sse2
 usage run "--without: 'clip,sam' is not a comma list of: clip convnext dinov2 qformer" -p hi --without clip,sam
 usage run "--without: 'con' is not a comma list of: clip convnext dinov2 qformer" -p hi --without con
 usage init "--type: 'q4_0' is none of: bf16 f16 f32" "$tmp/model" --type q4_0
