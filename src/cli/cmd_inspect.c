@@ -95,6 +95,32 @@ static void print_components(const json_t *components)
                   (int64_t)parameters, (int64_t)bytes);
 }
 
+static void print_types(const json_t *types)
+{
+    const json_t *type;
+    size_t i;
+
+    output_printf("\n%-10s %8s %15s %15s\n", "type", "tensors", "", "bytes");
+    json_array_foreach(types, i, type)
+    {
+        output_printf("%-10s %8" PRId64 " %15s %15" PRId64 "\n", text_of(type, "type"),
+                      (int64_t)integer_of(type, "tensors"), "", (int64_t)integer_of(type, "bytes"));
+    }
+}
+
+/* What a GGUF file says of itself. */
+static void print_keys(const json_t *path)
+{
+    const json_t *keys = json_object_get(path, "keys"), *key;
+    size_t i;
+
+    if (keys != NULL) output_printf("\nkeys of %s\n", text_of(path, "path"));
+    json_array_foreach(keys, i, key)
+    {
+        output_printf("%-40s %-6s %s\n", text_of(key, "key"), text_of(key, "kind"), text_of(key, "value"));
+    }
+}
+
 static void print_tensors(const json_t *tensors)
 {
     const json_t *tensor;
@@ -144,6 +170,8 @@ static void print_report(const json_t *report, bool all)
     }
     print_config(json_object_get(report, "config"));
     print_components(json_object_get(report, "components"));
+    print_types(json_object_get(report, "types"));
+    json_array_foreach(json_object_get(report, "paths"), i, path) print_keys(path);
     print_tensors(json_object_get(report, "tensors"));
     output_printf("\n");
     print_trouble(report, "missing", all);

@@ -5,6 +5,10 @@
 
 #include "model/encode.h"
 
+struct type_count {
+    uint64_t tensors, bytes;
+};
+
 struct inspection {
     struct network *network;
     struct checkpoint *checkpoint;
@@ -12,6 +16,7 @@ struct inspection {
     enum component component; /* the one that is walked, and what it has: */
     uint64_t n_tensors, parameters, bytes;
     bool types[DTYPE_COUNT];
+    struct type_count all_types[DTYPE_COUNT]; /* of all components so far */
 };
 
 static json_t *shape_json(const int64_t *dim, int n_dims)
@@ -40,6 +45,8 @@ static void count(struct inspection *x, const struct param *p, const struct ckpt
     x->parameters += elements;
     x->bytes += bytes;
     x->types[type] = true;
+    x->all_types[type].tensors++;
+    x->all_types[type].bytes += bytes;
     if (x->tensors == NULL) return;
     json_array_append_new(x->tensors,
                           json_pack("{s:s, s:s, s:s, s:o, s:i}", "name", p->name, "component",
@@ -95,6 +102,20 @@ static void add_component(struct inspection *x, enum component component)
                                  (json_int_t)x->bytes, "types", types));
 }
 
+static json_t *types_json(const struct inspection *x)
+{
+    json_t *types = json_array();
+
+    for (enum dtype t = 0; t < DTYPE_COUNT; t++) {
+        const struct type_count *n = &x->all_types[t];
+
+        if (n->tensors == 0) continue;
+        json_array_append_new(types, json_pack("{s:s, s:I, s:I}", "type", dtype_info(t)->name, "tensors",
+                                               (json_int_t)n->tensors, "bytes", (json_int_t)n->bytes));
+    }
+    return types;
+}
+
 struct search {
     const struct checkpoint *checkpoint;
     bool found;
@@ -121,14 +142,34 @@ static bool sees(struct network *n, const struct checkpoint *c)
     return s.found;
 }
 
+static json_t *keys_json(const struct gguf_file *f)
+{
+    json_t *keys = json_array();
+
+    for (size_t i = 0; i < f->n_values; i++) {
+        const struct gguf_value *v = &f->values[i];
+        char name[SHAPE_TEXT_MAX], text[SHAPE_TEXT_MAX];
+
+        json_array_append_new(keys,
+                              json_pack("{s:s, s:s, s:s}", "key", bytes_text(name, v->key, strlen(v->key)),
+                                        "kind", v->is_array ? "array" : gguf_kind_text(v->kind), "value",
+                                        gguf_value_text(v, text, sizeof text)));
+    }
+    return keys;
+}
+
 static json_t *paths_json(const struct checkpoint *c)
 {
     json_t *paths = json_array();
 
-    for (int i = 0; i < ckpt_paths(c); i++)
-        json_array_append_new(paths, json_pack("{s:s, s:s, s:i}", "path", ckpt_path(c, i), "format",
-                                               ckpt_format_text(ckpt_path_format(c, i)), "shards",
-                                               ckpt_shards(c, i)));
+    for (int i = 0; i < ckpt_paths(c); i++) {
+        json_t *path = json_pack("{s:s, s:s, s:i}", "path", ckpt_path(c, i), "format",
+                                 ckpt_format_text(ckpt_path_format(c, i)), "shards", ckpt_shards(c, i));
+        const struct gguf_file *gguf = ckpt_gguf(c, i);
+
+        if (gguf != NULL) json_object_set_new(path, "keys", keys_json(gguf));
+        json_array_append_new(paths, path);
+    }
     return paths;
 }
 
@@ -189,6 +230,7 @@ enum status inspection_make(json_t **report, struct network *n, struct checkpoin
     json_object_set_new(x.report, "paths", paths_json(c));
     json_object_set_new(x.report, "config", config_json(n));
     json_object_set_new(x.report, "components", x.components);
+    json_object_set_new(x.report, "types", types_json(&x));
     if (list_tensors) json_object_set_new(x.report, "tensors", x.tensors);
     json_object_set_new(x.report, "missing", x.missing);
     json_object_set_new(x.report, "misshapen", x.misshapen);

@@ -2,9 +2,10 @@
  * inspection.h - what is in a checkpoint, as one JSON object that cmd_inspect.c prints as it is or as text:
  *
  *   llama_type, name
- *   paths        [{path, format, shards}]
+ *   paths        [{path, format, shards, keys}]; keys only of GGUF: [{key, kind, value}], value as text, arrays as their size
  *   config       {dim, n_layers, ..., image_size, view_size, cnn_size, views, image_words}; the last five only if it sees
  *   components   [{name, tensors, parameters, bytes, types}], in the order of the data's way, only those that are there
+ *   types        [{type, tensors, bytes}], of all components together
  *   tensors      [{name, component, type, shape, shards}], only if asked for
  *   missing      [{name, shape}]           what the variant has and the checkpoint lacks
  *   misshapen    [{name, shape, problem}]  wanted shape, and a sentence that names both

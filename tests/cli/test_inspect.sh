@@ -35,6 +35,20 @@ same "every tensor is listed" "$(value tensors | tr '{' '\n' | grep -c name)" \
 runs 0 inspect $tiny/llama_ens --tensors
 contains "$tmp/out" "llama     f32  layers.0.attention.wq.weight [32, 32]"
 
+# ---- a GGUF file says more of itself
+runs 0 inspect tests/data/gguf/sphinx.gguf
+contains "$tmp/out" "path: tests/data/gguf/sphinx.gguf: gguf, shards 1"
+contains "$tmp/out" "f16             234                          208216"
+contains "$tmp/out" 'sphinx.llama_type                        string "llama_ens"'
+same "complete" "$(tail -n 1 "$tmp/out")" "complete: yes"
+runs 0 inspect tests/data/gguf/llama.gguf --json --check
+same "types" "$(value types 0 type) $(value types 0 tensors) $(value types 0 bytes)" "f32 21 201344"
+same "format" "$(value paths 0 format)" gguf
+same "keys" "$(value paths 0 keys 0 key) $(value paths 0 keys 0 kind) $(value paths 0 keys 0 value)" 'general.architecture string "llama"'
+runs 1 inspect tests/data/gguf/kinds.gguf
+same "" "$(cat "$tmp/err")" \
+    "sphinx: tests/data/gguf/kinds.gguf: holds a model of the architecture kinds; supported are sphinx and llama"
+
 # ---- a light model is a full one with parts missing, and the other way round
 light=$tiny/llama_ens_light
 full=$tiny/llama_ens
@@ -75,9 +89,11 @@ contains "$tmp/err" "consolidated.00-of-01.model.pth"
 rm "$weights"
 runs 1 inspect "$tmp/model"
 same "one sentence" "$(wc -l <"$tmp/err" | tr -d ' ')" 1
+cp $full/consolidated.00-of-01.model.pth "$weights"
 printf '{"llama_type": "llama_ens", ' >"$tmp/model/meta.json"
 runs 1 inspect "$tmp/model"
 contains "$tmp/err" "meta.json"
+rm "$weights"
 
 # A number that is none, in a format without checksums.
 cp $tiny/llama_ens-safetensors/*.json "$tmp/model"
