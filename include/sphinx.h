@@ -90,8 +90,8 @@ typedef struct sphinx_model_options {
     sphinx_report report;
 } sphinx_model_options;
 
-/* Opens the checkpoints at `paths` (directories in upstream's layout or of safetensors), left to right: a later one replaces or, a diff, is
- * added. Weights are mapped, not read: opening takes well under a second. options may be NULL. */
+/* Opens the checkpoints at `paths` (directories in upstream's layout or of safetensors, or .gguf files), left to right: a later one
+ * replaces or, a diff, is added. Weights are mapped, not read: opening takes well under a second. options may be NULL. */
 SPHINX_API sphinx_status sphinx_model_open(sphinx_model **model, const char *const *paths, int n_paths,
                                            const sphinx_model_options *options, sphinx_error *error);
 /* After all its sessions. NULL is allowed. */

@@ -48,10 +48,11 @@ const char *const option_group_names[GROUP_COUNT] = {
 #define BYTES_MAX 1e15
 
 const struct option option_rows[] = {
-    { "-m --model", "--pretrained_path", OPTION_LIST, AT(models), "DIR", NULL, 0, 0, OPENS, GROUP_MODEL,
-      "checkpoint, a directory in upstream's layout or of safetensors; given several times (or separated by "
-      "commas) the "
-      "later ones replace or, as diffs, are added; without it the bundled model answers" },
+    { "-m --model", "--pretrained_path", OPTION_LIST, AT(models), "MODEL", NULL, 0, 0, OPENS, GROUP_MODEL,
+      "checkpoint, a directory in upstream's layout or of safetensors, or a .gguf file; given several times "
+      "(or "
+      "separated by commas) the later ones replace or, as diffs, are added; without it the bundled model "
+      "answers" },
     { "--llama-type", "--llama_type", OPTION_TEXT, AT(model.llama_type), "TYPE", NULL, 0, 0, OPENS | WRITES,
       GROUP_MODEL,
       "variant, where meta.json is missing or wrong: llama_ens, llama_ens5, llama_ens_light, "
@@ -174,7 +175,7 @@ const struct option option_rows[] = {
 
     { "--lookup", "", OPTION_INT, AT(ask.lookup), "N", NULL, 0, 16, ASKS, GROUP_GUESSES,
       "guess up to N tokens from what the prompt and the answer hold already; 0: off" },
-    { "-md --draft", "--model-draft", OPTION_LIST, AT(drafts), "DIR", NULL, 0, 0, ASKS, GROUP_GUESSES,
+    { "-md --draft", "--model-draft", OPTION_LIST, AT(drafts), "MODEL", NULL, 0, 0, ASKS, GROUP_GUESSES,
       "smaller model with the same vocabulary that guesses tokens; given like --model" },
     { "--draft-max", "", OPTION_INT, AT(ask.draft_max), "N", NULL, 0, 16, ASKS, GROUP_GUESSES,
       "tokens that it guesses at a time" },

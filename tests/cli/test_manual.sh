@@ -51,6 +51,7 @@ if command -v bash >/dev/null 2>&1; then
     completed tests/data/images run -i tests/data/im
     completed tests/data/tiny/llama_ens inspect tests/data/tiny/llama_e
     completed tests/data run -m tests/da
+    completed tests/data/gguf/llama.gguf run -m tests/data/gguf/l
     for command in $(awk 'NF == 1' "$tmp/list"); do
         for option in $(awk -v c="$command" '$1 == c && NF > 1 { print $2 }' "$tmp/list"); do
             case $command in run | help) completed "$option" "$command" "$option" ;; esac
