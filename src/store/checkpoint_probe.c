@@ -226,6 +226,18 @@ static enum status folder_probe(struct ckpt_probe *p, const char *path, struct a
                     arena, e);
 }
 
+/* Some programs keep GGUF files under names without an ending. */
+static bool begins_as_gguf(const char *path)
+{
+    char start[GGUF_MAGIC_BYTES];
+    FILE *f = fopen(path, "rb");
+    bool yes = f != NULL && fread(start, 1, sizeof start, f) == sizeof start &&
+               memcmp(start, GGUF_MAGIC, sizeof start) == 0;
+
+    if (f != NULL) fclose(f);
+    return yes;
+}
+
 /* A single file must not be one of several shards: its tensors would be slices. */
 static enum status file_probe(struct ckpt_probe *p, const char *path, struct arena *arena, struct err *e)
 {
@@ -236,7 +248,7 @@ static enum status file_probe(struct ckpt_probe *p, const char *path, struct are
     p->format = CKPT_TORCH_FILE;
     if (p->is_index || ends_with(base, suffix_safetensors)) {
         p->format = CKPT_SAFETENSORS;
-    } else if (ends_with(base, suffix_gguf)) {
+    } else if (ends_with(base, suffix_gguf) || begins_as_gguf(path)) {
         p->format = CKPT_GGUF;
     } else if (shard_parse(base, &p->format, &number, &of)) {
         if (of < 0) {

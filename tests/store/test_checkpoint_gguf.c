@@ -100,20 +100,20 @@ static void names_are_upstreams(void **state)
     };
     struct checkpoint *c;
     struct scratch s;
-    const char *path;
+    const char *from[3];
 
     (void)state;
     scratch_open(&s);
-    path = scratch_path(&s, "x.gguf");
-    gguf_write(path, specs, N_SPECS, NULL);
-    for (int folder = 0; folder < 2; folder++) {
-        const char *from = folder ? s.path : path;
-
-        c = open_paths(&from, 1);
+    from[0] = scratch_path(&s, "x.gguf");
+    from[1] = scratch_path(&s, "sha256-0123"); /* told by its first bytes */
+    from[2] = s.path;
+    for (int i = 0; i < 2; i++) gguf_write(from[i], specs, N_SPECS, NULL);
+    for (int i = 0; i < 3; i++) {
+        c = open_paths(&from[i], 1);
         assert_int_equal(ckpt_path_format(c, 0), CKPT_GGUF);
         assert_non_null(gguf_find(ckpt_gguf(c, 0), "general.alignment"));
         assert_int_equal(ckpt_count(c), N_SPECS);
-        for (size_t i = 0; i < N_SPECS; i++) assert_string_equal(ckpt_entry(c, i)->name, names[i]);
+        for (size_t k = 0; k < N_SPECS; k++) assert_string_equal(ckpt_entry(c, k)->name, names[k]);
         ckpt_close(c);
     }
     scratch_close(&s);
