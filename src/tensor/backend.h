@@ -58,7 +58,7 @@ struct row_ref {
 
 struct backend {
     const char *name;  /* "cpu" */
-    const char *level; /* "ref", "portable", "avx2", "avx512", ... */
+    const char *level; /* "ref", "portable", "avx2", "avx512", "avx512vnni", "amx" */
 
     /* y [T, N] = x [T, K] . w [N, K]^T + bias [N] (bias may be NULL) */
     void (*linear)(const struct exec *e, struct tensor *y, const struct tensor *x, const struct tensor *w,

@@ -240,11 +240,36 @@ static void leaves_the_rest_to_others(void **state)
     fixture_end(&t);
 }
 
-#define BOTH(test)                                                                                           \
-    { #test " (emulated)", test, NULL, NULL, "emulated" },                                                   \
-    {                                                                                                        \
-#test " (amx)", test, NULL, NULL, "amx"                                                              \
+/* At the level itself, what is not for the unit takes the kernels of the level below, bit by bit; the rest does not. */
+static void the_level_has_both(void **state)
+{
+    struct fixture t;
+    const struct backend *below;
+    struct err e = { 0 };
+    int64_t N = 50, K = 256;
+
+    fixture_begin(&t, *state);
+    assert_int_equal(cpu_backend("avx512vnni", &below, &e), STATUS_OK);
+    assert_ptr_equal(t.level->attention, below->attention);
+    for (int i = 0; i < 4 * COUNT(dtypes); i++) {
+        int64_t M = i % 4 == 0 ? 32 : 40;
+        struct tensor x = random_matrix(&t, M, K, 0), w = random_weight(&t, dtypes[i / 4], N, K, 0);
+        struct tensor got = random_matrix(&t, M, N, 0), want = random_matrix(&t, M, N, 0);
+
+        if (i % 4 == 1) w = random_weight(&t, DTYPE_F32, N, K, 0);
+        t.exec.precise = i % 4 == 2;
+        t.level->linear(&t.exec, &got, &x, &w, NULL);
+        below->linear(&t.exec, &want, &x, &w, NULL);
+        if (i % 4 < 3)
+            assert_same_bits(&got, &want, "a product for the level below");
+        else
+            assert_memory_not_equal(got.data, want.data, (size_t)(M * N) * sizeof(float));
+        buffers_check(&t);
     }
+    fixture_end(&t);
+}
+
+#define BOTH(test) ON_LEVEL(test, "emulated"), ON_LEVEL(test, "amx")
 
 int main(void)
 {
@@ -256,6 +281,7 @@ int main(void)
         BOTH(every_half_is_read),
         BOTH(nan_stays_in_its_row),
         cmocka_unit_test(leaves_the_rest_to_others),
+        ON_LEVEL(the_level_has_both, "amx"),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

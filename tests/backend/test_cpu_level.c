@@ -43,6 +43,30 @@ static void an_unknown_level_is_refused(void **state)
     assert_null(b);
 }
 
+/* Each level has what those below it have, so a processor's levels leave no gap. */
+static void levels_are_ordered(void **state)
+{
+    static const char *const names[] = { "ref", "portable", "avx2", "avx512", "avx512vnni", "amx" };
+    bool below = true;
+
+    (void)state;
+    assert_int_equal(sizeof names / sizeof *names, CPU_LEVEL_COUNT);
+    for (int i = 0; i < CPU_LEVEL_COUNT; i++) {
+        const struct backend *b;
+        struct err e = { 0 };
+        bool runs = cpu_backend(names[i], &b, &e) == STATUS_OK;
+
+        assert_string_equal(cpu_level_name((enum cpu_level)i), names[i]);
+        assert_int_equal(runs, i <= (int)cpu_level_best());
+        assert_true(below || !runs);
+        if (runs)
+            assert_int_equal(cpu_level_of(b), i);
+        else
+            assert_non_null(strstr(e.text, "does not run here"));
+        below = runs;
+    }
+}
+
 static void threads_are_counted(void **state)
 {
     (void)state;
@@ -52,9 +76,8 @@ static void threads_are_counted(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(every_kernel_is_there),
-        cmocka_unit_test(the_best_level_is_the_default),
-        cmocka_unit_test(an_unknown_level_is_refused),
+        cmocka_unit_test(every_kernel_is_there),       cmocka_unit_test(the_best_level_is_the_default),
+        cmocka_unit_test(an_unknown_level_is_refused), cmocka_unit_test(levels_are_ordered),
         cmocka_unit_test(threads_are_counted),
     };
 

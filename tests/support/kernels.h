@@ -18,12 +18,14 @@
 
 #include "backend/cpu/cpu.h"
 
-/* The test once a level; where the processor lacks one, the test is listed as skipped under its name. */
-#define EACH_LEVEL(test)                                                                                     \
-    { #test " (portable)", test, NULL, NULL, "portable" }, { #test " (avx2)", test, NULL, NULL, "avx2" },    \
+/* The test once a level; where the processor lacks one, the test is listed as skipped under its name. What level amx adds
+ * has a test of its own (test_cpu_amx). */
+#define ON_LEVEL(test, level)                                                                                \
     {                                                                                                        \
-#test " (avx512)", test, NULL, NULL, "avx512"                                                        \
+#test " (" level ")", test, NULL, NULL, level                                                        \
     }
+#define EACH_LEVEL(test)                                                                                     \
+    ON_LEVEL(test, "portable"), ON_LEVEL(test, "avx2"), ON_LEVEL(test, "avx512"), ON_LEVEL(test, "avx512vnni")
 
 enum { BUFFERS_MAX = 4096, CANARY_BYTES = 256, CANARY = 0xA5, THREADS_MAX = 3 };
 

@@ -8,9 +8,15 @@
 #include "core/status.h"
 #include "tensor/backend.h"
 
-/* Lowest first. REF is the readable definition of every kernel, for tests; PORTABLE the same kernels as the
- * faster levels, built for the compiler's baseline. */
-enum cpu_level { CPU_REF, CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_LEVEL_COUNT };
+/* Lowest first. REF is the readable definition of every kernel, for tests; PORTABLE the same kernels as the faster levels,
+ * built for the compiler's baseline.
+ *
+ *   AVX2        AVX2, FMA, F16C
+ *   AVX512      and AVX-512 F, BW, VL, DQ
+ *   AVX512VNNI  and AVX-512 VNNI: products of bytes
+ *   AMX         and AVX-512 BF16, AMX-TILE, AMX-BF16: the matrix unit, for products of many rows. The operating system
+ *               has to allow it to the process, which is asked for when the level is first looked at. */
+enum cpu_level { CPU_REF, CPU_PORTABLE, CPU_AVX2, CPU_AVX512, CPU_AVX512VNNI, CPU_AMX, CPU_LEVEL_COUNT };
 
 /* The highest level this processor runs and the operating system saves registers for. */
 enum cpu_level cpu_level_best(void);

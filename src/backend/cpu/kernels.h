@@ -10,8 +10,8 @@
 #include <omp.h>
 
 /* Written once with vector types (simd/), built for every level; their definition is in ref/. */
-#define KERNELS_SIMD(X)                                                                                      \
-    X(linear)                                                                                                \
+#define KERNELS_SIMD(X) X(linear) KERNELS_SIMD_REST(X)
+#define KERNELS_SIMD_REST(X)                                                                                 \
     X(linear_transposed)                                                                                     \
     X(linear_weight_grad)                                                                                    \
     X(attention)                                                                                             \
