@@ -5,6 +5,7 @@
 #include "support/scratch.h"
 
 #include "backend/cpu/cpu.h"
+#include "model/convert.h"
 #include "sphinx.h"
 
 #include <pthread.h>
@@ -177,6 +178,33 @@ static void test_same_bits_as_alone(void **state)
             check_model(models[i], cpu_level_name(level), i % 2 == 0 ? 0 : 37, i == 3);
 }
 
+/* Quantised weights too. */
+static void test_same_bits_quantised(void **state)
+{
+    static const enum dtype types[] = { DTYPE_Q8_0, DTYPE_Q4_0 };
+    static const char *const from[] = { TINY "llama_ens5", TINY "mixtral_sparse_ens" };
+    struct scratch scratch;
+
+    (void)state;
+    scratch_open(&scratch);
+    random_state = 2;
+    for (size_t i = 0; i < sizeof types / sizeof *types; i++) {
+        const char *out = scratch_path(&scratch, i == 0 ? "q8_0.gguf" : "q4_0.gguf");
+        struct policy policy = { .type = types[i] };
+        struct load_options in = { .paths = &from[i], .n_paths = 1, .ranks = 1 };
+        struct convert_options to = {
+            .out = out, .format = MODEL_GGUF, .shards = 1, .policy = &policy, .threads = 2
+        };
+        struct convert_result result;
+        struct err e = { 0 };
+
+        if (convert_model(&in, &to, &result, &e) != STATUS_OK) fail_msg("%s", e.text);
+        for (enum cpu_level level = CPU_PORTABLE; level <= cpu_level_best(); level++)
+            check_model(out, cpu_level_name(level), 0, false);
+    }
+    scratch_close(&scratch);
+}
+
 /* ---- failures and cancelling --------------------------------------------------------------------------------- */
 
 struct stopper {
@@ -347,9 +375,8 @@ static void test_cancel_from_a_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits_as_alone),
-        cmocka_unit_test(test_failures_stay_alone),
-        cmocka_unit_test(test_many_slots),
+        cmocka_unit_test(test_same_bits_as_alone),   cmocka_unit_test(test_same_bits_quantised),
+        cmocka_unit_test(test_failures_stay_alone),  cmocka_unit_test(test_many_slots),
         cmocka_unit_test(test_cancel_from_a_thread),
     };
 
