@@ -50,6 +50,7 @@ struct quality {
     int64_t n_words;
     struct text texts[TEXTS_MAX];
     int n_texts;
+    int64_t longest; /* of the texts */
 };
 
 static _Noreturn void stop(const char *text)
@@ -90,43 +91,46 @@ static float *look(struct quality *q, struct manner how)
     return words;
 }
 
-/* BOS, the image's words, the other ids: [n + image words, D] */
-static struct tensor *embeddings(struct quality *q, const struct text *x, const float *words)
+/* What all texts begin with, BOS and the image's words, computed once: its keys and values, and room for the longest text. */
+static void begin(struct quality *q, struct kv_cache *kv, const float *words, struct manner how)
 {
     struct ctx *c = &q->ctx;
     const struct llama *m = &q->model->network.llama;
-    int64_t T = x->n + q->n_words;
+    const int32_t bos = q->texts[0].ids[0];
+    int64_t T = 1 + q->n_words;
+    struct arena_mark scope = scope_begin(c);
+    int32_t *position = must(ctx_alloc(c, 2 * (size_t)T, sizeof *position)), *first = position + T;
+    struct row_ref *ref = must(ctx_alloc(c, (size_t)T, sizeof *ref));
     struct tensor image = tensor_matrix(DTYPE_F32, (void *)(uintptr_t)words, q->n_words, m->config.dim);
-    struct tensor *sources[] = { llama_embed(c, m, x->ids, x->n), &image };
-    struct row_ref *ref = ctx_alloc(c, (size_t)T, sizeof *ref);
+    struct tensor *sources[] = { llama_embed(c, m, &bos, 1), &image }, *h = sources[0];
 
-    if (words == NULL || ref == NULL) return sources[0];
+    c->exec.precise = how.precise;
+    if (kv_init(kv, &m->config, 1, T + q->longest, how.kv, &c->err) != STATUS_OK) stop(c->err.text);
     for (int64_t t = 0; t < T; t++) {
-        ref[t] = t == 0            ? (struct row_ref){ 0, 0 }
-                 : t <= q->n_words ? (struct row_ref){ 1, (int32_t)(t - 1) }
-                                   : (struct row_ref){ 0, (int32_t)(t - q->n_words) };
+        position[t] = (int32_t)t;
+        first[t] = 0;
+        ref[t] = (struct row_ref){ t > 0, (int32_t)(t > 0 ? t - 1 : 0) };
     }
-    return gather(c, sources, ref, T);
+    if (words != NULL) h = gather(c, sources, ref, T);
+    llama_forward(c, m, h, &(struct llama_batch){ T, position, position, first }, kv);
+    check(q);
+    scope_end(c, scope);
 }
 
-/* Logits [n - 1, vocab] at all ids behind the image, in the context's arena. */
-static struct tensor *predict(struct quality *q, const struct text *x, const float *words, struct manner how)
+/* Logits [n - 1, vocab] at all ids of a text, which follow the beginning, in the context's arena. */
+static struct tensor *predict(struct quality *q, struct kv_cache *kv, const struct text *x)
 {
     struct ctx *c = &q->ctx;
     const struct llama *m = &q->model->network.llama;
-    int64_t T = x->n + q->n_words;
+    int64_t T = x->n - 1;
     int32_t *position = must(ctx_alloc(c, 2 * (size_t)T, sizeof *position)), *first = position + T;
-    struct kv_cache kv;
     struct tensor *h;
 
-    q->ctx.exec.precise = how.precise;
-    if (kv_init(&kv, &m->config, 1, T, how.kv, &c->err) != STATUS_OK) stop(c->err.text);
-    for (int64_t t = 0; t < T; t++) position[t] = (int32_t)t, first[t] = 0;
-    h = llama_forward(c, m, embeddings(q, x, words), &(struct llama_batch){ T, position, position, first },
-                      &kv);
-    if (h != NULL) h = llama_logits(c, m, rows(c, h, q->n_words + 1, x->n - 1));
+    for (int64_t t = 0; t < T; t++) position[t] = (int32_t)(1 + q->n_words + t), first[t] = 0;
+    h = llama_forward(c, m, llama_embed(c, m, x->ids + 1, T),
+                      &(struct llama_batch){ T, position, position, first }, kv);
+    h = llama_logits(c, m, h);
     check(q);
-    kv_free(&kv);
     return h;
 }
 
@@ -218,18 +222,21 @@ static struct summary measure(struct quality *q, const float *words, struct mann
 {
     int64_t vocab = q->model->network.config.llama.vocab;
     struct difference *all = must(calloc(positions(q), sizeof *all)), *d = all;
+    struct kv_cache kv;
     struct summary s;
 
+    begin(q, &kv, words, how);
     for (int i = 0; i < q->n_texts; i++) {
         const struct text *x = &q->texts[i];
         struct arena_mark scope = scope_begin(&q->ctx);
-        const float *got = tensor_f32(predict(q, x, words, how));
+        const float *got = tensor_f32(predict(q, &kv, x));
 
 #pragma omp parallel for num_threads(q->ctx.exec.threads)
         for (int64_t t = 0; t < x->n - 1; t++) d[t] = compare(x->logits + t * vocab, got + t * vocab, vocab);
         d += x->n - 1;
         scope_end(&q->ctx, scope);
     }
+    kv_free(&kv);
     s = summarise(all, positions(q));
     free(all);
     return s;
@@ -447,6 +454,7 @@ static void read_text(struct quality *q, const char *path, int64_t n_max)
     free(data);
     x->n = (int64_t)n < n_max ? (int64_t)n : n_max;
     if (x->n < 2) stop("a text has no tokens");
+    if (x->n > q->longest) q->longest = x->n;
 }
 
 /* The yardstick. Returns the mean entropy of its distributions. */
@@ -454,14 +462,16 @@ static double remember(struct quality *q)
 {
     int64_t vocab = q->model->network.config.llama.vocab;
     double entropy = 0;
+    struct kv_cache kv;
 
+    begin(q, &kv, q->words, exactly);
     for (int i = 0; i < q->n_texts; i++) {
         struct text *x = &q->texts[i];
         struct arena_mark scope = scope_begin(&q->ctx);
         size_t count = (size_t)(x->n - 1) * (size_t)vocab;
 
         x->logits = must(malloc(count * sizeof *x->logits));
-        memcpy(x->logits, predict(q, x, q->words, exactly)->data, count * sizeof *x->logits);
+        memcpy(x->logits, predict(q, &kv, x)->data, count * sizeof *x->logits);
         scope_end(&q->ctx, scope);
         for (int64_t t = 0; t < x->n - 1; t++) {
             const float *logits = x->logits + t * vocab;
@@ -474,6 +484,7 @@ static double remember(struct quality *q)
             }
         }
     }
+    kv_free(&kv);
     return entropy / (double)positions(q);
 }
 
