@@ -36,8 +36,9 @@ enum activation { ACT_GELU_ERF, ACT_GELU_QUICK, ACT_SILU };
 /* Softmax attention. Row t of q sees the rows first[t] .. first[t]+count[t]-1 of k and v, count[t] >= 1.
  * Encoders: every row of a view sees that view's rows. Causal: first is the sequence's start, count the position + 1.
  * Rows with equal `first` stand together and their counts do not decrease; kernels may rely on it for speed only.
- *   q, y [T, H*d]   k, v [P, K*d] (f32, f16 or bf16)   query head j uses key/value head j / (H / K)
- *   y[t, j] = sum_p softmax_p(scale * q[t, j] . k[p, j']) v[p, j'] */
+ *   q, y [T, H*d]   k, v [P, K*d] (f32, f16, bf16, q8_0)   query head j uses key/value head j / (H / K)
+ *   y[t, j] = sum_p softmax_p(scale * q[t, j] . k[p, j']) v[p, j']
+ * With q8_0, d is a multiple of its block: heads do not share one. */
 struct attention_shape {
     int heads, kv_heads, head_dim;
     float scale;
@@ -143,7 +144,7 @@ struct backend {
                                     const float *w, float *dw, float *dbias, int64_t height, int64_t width,
                                     int size);
 
-    /* Row row[t] of dst = row t of x, rounded to dst's dtype (f32, f16, bf16). Fills the key/value cache. */
+    /* Row row[t] of dst = row t of x, rounded to dst's dtype (f32, f16, bf16, q8_0). Fills the key/value cache. */
     void (*store_rows)(const struct exec *e, struct tensor *dst, const int32_t *row, const struct tensor *x);
 };
 

@@ -100,7 +100,7 @@ struct tensor *rope(struct ctx *c, struct tensor *x, const struct tensor *angles
 struct tensor *rope_angles(struct ctx *c, const int32_t *position, int64_t T, int head_dim, float theta,
                            float scale, bool round_bf16);
 
-/* Copies x's rows to rows row[t] of cache (f32, f16, bf16), rounding. Not differentiable: inference only. */
+/* Copies x's rows to rows row[t] of cache (f32, f16, bf16, q8_0), rounding. Not differentiable: inference only. */
 void store_rows(struct ctx *c, struct tensor *cache, const int32_t *row, const struct tensor *x);
 
 /* ---- row by row -------------------------------------------------------------------------------------------- */

@@ -250,25 +250,45 @@ static void the_largest_are_chosen(void **state)
 
 static void stored_rows_are_rounded(void **state)
 {
-    static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
+    static const enum dtype dtypes[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0 };
+    static const float odd[] = { 0,     -0.0f,  65504,    65520,     -1e30f,      6e-8f,
+                                 3e-8f, 1e-40f, INFINITY, -INFINITY, 1 + 0x1p-9f, 1 + 3 * 0x1p-9f,
+                                 0.5f,  -1.5f,  126.5f,   1e-6f };
+    enum { T = 41, D = 96 };
     struct fixture t;
 
-    (void)state;
-    fixture_begin(&t, "ref");
-    for (int i = 0; i < 3; i++) {
-        struct tensor x = random_matrix(&t, 3, 9, 2), cache = random_weight(&t, dtypes[i], 8, 9, 1);
-        int32_t rows[] = { 6, 0, 3 };
-        float got[9], want[9];
+    fixture_begin(&t, *state);
+    for (int i = 0; i < 4; i++) {
+        int64_t block = (int64_t)dtype_info(dtypes[i])->block_elements, columns = block > 1 ? D : 89;
+        struct tensor x = random_matrix(&t, T, columns, 2),
+                      cache = random_weight(&t, dtypes[i], T + 9, columns, block);
+        int32_t rows[T];
 
-        t.ref->store_rows(&t.exec, &cache, rows, &x);
-        for (int r = 0; r < 3; r++) {
-            unsigned char stored[9 * 4];
-
-            dtype_info(dtypes[i])->from_f32(stored, &AT(x, r, 0), 9);
-            dtype_info(dtypes[i])->to_f32(want, stored, 9);
-            tensor_row_f32(&cache, rows[r], 0, 9, got);
-            assert_memory_equal(got, want, sizeof want);
+        for (int r = 0; r < T; r++) {
+            rows[r] = T + 8 - r;
+            for (int64_t c = 0; c < columns; c++)
+                AT(x, r, c) *=
+                    r % 8 == 2 ? 0 : ldexpf(1, (r % 8 - 4) * 8); /* a row of zeros, and all sizes */
         }
+        for (int c = 0; c < 16; c++) AT(x, 3, 7 + c) = odd[c];
+        AT(x, 4, 40) = NAN;
+        AT(x, 5, 40) = 127; /* whole and half steps of a block */
+        for (int c = 0; c < 31; c++) AT(x, 5, 32 + (c + 9) % 32) = (float)c - 15.5f;
+        AT(x, 5, 40) = 127;
+        t.level->store_rows(&t.exec, &cache, rows, &x);
+        for (int r = 0; r < T; r++) {
+            unsigned char stored[D * 4];
+            float got[D], want[D];
+
+            dtype_info(dtypes[i])->from_f32(stored, &AT(x, r, 0), (size_t)columns);
+            dtype_info(dtypes[i])->to_f32(want, stored, (size_t)columns);
+            tensor_row_f32(&cache, rows[r], 0, columns, got);
+            for (int64_t c = 0; c < columns; c++)
+                if (memcmp(got + c, want + c, sizeof *got) != 0 && !(isnan(got[c]) && isnan(want[c])))
+                    fail_msg("%s: row %d, column %d: %.9g became %.9g, not %.9g", dtype_info(dtypes[i])->name,
+                             r, (int)c, (double)AT(x, r, c), (double)got[c], (double)want[c]);
+        }
+        buffers_check(&t);
     }
     fixture_end(&t);
 }
@@ -284,7 +304,7 @@ int main(void)
         cmocka_unit_test(quantised_rows_are_gathered),
         cmocka_unit_test(rope_turns_pairs),
         cmocka_unit_test(the_largest_are_chosen),
-        cmocka_unit_test(stored_rows_are_rounded),
+        EACH_LEVEL(stored_rows_are_rounded),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

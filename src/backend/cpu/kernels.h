@@ -19,7 +19,8 @@
     X(rms_norm)                                                                                              \
     X(activate)                                                                                              \
     X(swiglu)                                                                                                \
-    X(depthwise_conv)
+    X(depthwise_conv)                                                                                        \
+    X(store_rows)
 
 /* Plain C at every level: little work, or work that waits for memory; and the gradients. */
 #define KERNELS_PLAIN(X)                                                                                     \
@@ -42,8 +43,7 @@
     X(softmax_top_k_backward)                                                                                \
     X(patches)                                                                                               \
     X(patches_backward)                                                                                      \
-    X(depthwise_conv_backward)                                                                               \
-    X(store_rows)
+    X(depthwise_conv_backward)
 
 /* Declares function `name` with the type that the backend table gives `kernel`. */
 #define KERNEL_DECLARE(kernel, name) __typeof__(*((struct backend *)0)->kernel) name;
