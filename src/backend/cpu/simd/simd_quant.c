@@ -83,7 +83,7 @@ INLINE void half_sums(const int8_t *q, int *low, int *high)
     *high = pairs[1] + pairs[3];
 }
 
-INLINE int32_t start_of_sums(enum dtype t, int low, int high)
+static int32_t start_of_sums(enum dtype t, int low, int high)
 {
     int bias = bias_of(t);
 
@@ -91,7 +91,7 @@ INLINE int32_t start_of_sums(enum dtype t, int low, int high)
     return (int32_t)((uint32_t)(-bias * high) << 16 | ((uint32_t)(-bias * low) & 0xffffu));
 }
 
-INLINE void round_blocks(enum dtype t, const float *x, int64_t blocks, int64_t step, struct x_block *to)
+static void round_blocks(enum dtype t, const float *x, int64_t blocks, int64_t step, struct x_block *to)
 {
     for (int64_t b = 0; b < blocks; b++, to += step) {
         int low[2], high[2];
@@ -110,7 +110,7 @@ INLINE void round_blocks(enum dtype t, const float *x, int64_t blocks, int64_t s
 }
 
 /* The rows of the next tile, of `left`: the largest power of two that fits. */
-INLINE int64_t tile_rows(int64_t left)
+static int64_t tile_rows(int64_t left)
 {
     int64_t rows = TILE_ROWS;
 
@@ -119,7 +119,7 @@ INLINE int64_t tile_rows(int64_t left)
 }
 
 /* Rows of x tile by tile; a tile's blocks with equal k stand together. */
-INLINE void round_rows(enum dtype t, const struct tensor *x, int64_t m, int64_t rows, int64_t k,
+static void round_rows(enum dtype t, const struct tensor *x, int64_t m, int64_t rows, int64_t k,
                        int64_t count, struct x_block *to)
 {
     int64_t blocks = count / QUANT_SHORT;
@@ -201,20 +201,53 @@ INLINE void tile(enum dtype t, int rows, int blocks, const struct quant_weights 
     }
 }
 
+/* What differs from type to type: functions of their own, which keeps each small enough for a compiler to do well. */
+struct quant_kernel {
+    void (*unpack)(struct quant_weights *w, int part, int blocks, const unsigned char *const *row, size_t at);
+    /* of 1, 2, 4, 8 rows of x */
+    void (*tile[4])(int blocks, const struct quant_weights *w, const struct x_block *x, float *sums);
+};
+
+#define DEFINE_TILE(type, rows)                                                                              \
+    static void tile_##type##_##rows(int blocks, const struct quant_weights *w, const struct x_block *x,     \
+                                     float *sums)                                                            \
+    {                                                                                                        \
+        tile(DTYPE_##type, rows, blocks, w, x, sums);                                                        \
+    }
+#if SIMD_WIDTH == 16
+#define DEFINE_LARGE_TILE(type) DEFINE_TILE(type, 8)
+#define LARGE_TILE(type)        tile_##type##_8
+#else
+#define DEFINE_LARGE_TILE(type)
+#define LARGE_TILE(type) NULL
+#endif
+#define DEFINE_KERNEL(type)                                                                                  \
+    static void unpack_##type(struct quant_weights *w, int part, int blocks,                                 \
+                              const unsigned char *const *row, size_t at)                                    \
+    {                                                                                                        \
+        unpack_part(DTYPE_##type, w, part, blocks, row, at);                                                 \
+    }                                                                                                        \
+    DEFINE_TILE(type, 1) DEFINE_TILE(type, 2) DEFINE_TILE(type, 4) DEFINE_LARGE_TILE(type)
+#define KERNEL(type)                                                                                         \
+    [DTYPE_##                                                                                                \
+        type] = { unpack_##type, { tile_##type##_1, tile_##type##_2, tile_##type##_4, LARGE_TILE(type) } }
+
+DEFINE_KERNEL(Q4_0)
+DEFINE_KERNEL(Q8_0)
+DEFINE_KERNEL(Q4_K)
+DEFINE_KERNEL(Q6_K)
+
+static const struct quant_kernel kernels[DTYPE_COUNT] = { KERNEL(Q4_0), KERNEL(Q8_0), KERNEL(Q4_K),
+                                                          KERNEL(Q6_K) };
+
 /* All rows of x times one stretch; x from block `first` of `all` on. */
-INLINE void tiles_of_stretch(enum dtype t, int64_t rows, int blocks, const struct quant_weights *w,
-                             const struct x_block *x, int64_t first, int64_t all, float *sums)
+static void tiles_of_stretch(const struct quant_kernel *kernel, int64_t rows, int blocks,
+                             const struct quant_weights *w, const struct x_block *x, int64_t first,
+                             int64_t all, float *sums)
 {
     for (int64_t r = 0, step; r < rows; r += step) {
-        const struct x_block *from;
-        float *to = sums + r * GROUP;
-
         step = tile_rows(rows - r);
-        from = x + r * all + first * step;
-        if (TILE_ROWS >= 8 && step == 8) tile(t, TILE_ROWS, blocks, w, from, to);
-        if (step == 4) tile(t, 4, blocks, w, from, to);
-        if (step == 2) tile(t, 2, blocks, w, from, to);
-        if (step == 1) tile(t, 1, blocks, w, from, to);
+        kernel->tile[step == 8 ? 3 : step / 2](blocks, w, x + r * all + first * step, sums + r * GROUP);
     }
 }
 
@@ -225,8 +258,8 @@ struct quant_product {
     struct tensor *y;
     const struct tensor *w;
     const float *bias;
-    int64_t m, rows, k,
-        count; /* of x and of the sums: at most X_ROWS rows; columns, whole stretches but for the last */
+    int64_t m, rows;  /* of x and y, at most X_ROWS */
+    int64_t k, count; /* columns of w that x now holds: whole stretches but for the last */
     const struct x_block *x;
     float *sums;             /* [rows][GROUP] */
     unsigned char *gathered; /* [GROUP] stretches */
@@ -242,57 +275,56 @@ static int64_t columns_together(const struct tensor *w, int64_t k, int64_t count
     return min_i64(count, width % STRETCH == 0 ? width - k % width : STRETCH);
 }
 
-/* Columns k .. k+count-1 of `group` rows from n on; beyond the last row, the last again. */
-static void find_rows(const struct quant_product *g, int64_t n, int group, int64_t k, int64_t count,
+/* Columns k .. k+count-1 of a group's rows from n on; beyond the last row, the last again. */
+static void find_rows(const struct quant_product *g, int64_t n, int64_t k, int64_t count,
                       const unsigned char **row)
 {
     size_t room = dtype_bytes(g->w->dtype, STRETCH);
 
-    for (int r = 0; r < group; r++)
+    for (int r = 0; r < GROUP; r++)
         row[r] =
             tensor_row(g->w, min_i64(n + r, tensor_rows(g->w) - 1), k, count, g->gathered + (size_t)r * room);
 }
 
 /* One part in BLOCKS / 2 of a group's next `bytes` is fetched. */
-INLINE void fetch_part(int group, int part, const unsigned char *const *row, size_t at, size_t bytes)
+static void fetch_part(int part, const unsigned char *const *row, size_t at, size_t bytes)
 {
-    int rows = group / (BLOCKS / 2);
+    const int rows = GROUP / (BLOCKS / 2);
 
     for (int r = part * rows; r < (part + 1) * rows; r++)
         for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(row[r] + at + i);
 }
 
 /* Columns k .. k+count-1, which lie together, of the rows from n on. */
-INLINE void multiply_run(enum dtype t, const struct quant_product *g, int64_t n, int64_t k, int64_t count)
+static void multiply_run(const struct quant_product *g, int64_t n, int64_t k, int64_t count)
 {
-    const size_t block = dtype_info(t)->block_elements,
-                 stretch = STRETCH / block * dtype_info(t)->block_bytes;
-    const size_t end = (size_t)count / block * dtype_info(t)->block_bytes;
+    enum dtype t = g->w->dtype;
+    size_t stretch = dtype_bytes(t, STRETCH), end = dtype_bytes(t, (size_t)count);
     const unsigned char *row[GROUP], *next[GROUP];
     struct quant_weights w;
     size_t at = 0;
 
-    find_rows(g, n, GROUP, k, count, row);
+    find_rows(g, n, k, count, row);
     memcpy(next, row, sizeof next);
     if (g->w->pieces == NULL || g->w->pieces->axis == 0)
-        find_rows(g, n + GROUP, GROUP, g->k, (int64_t)block, next);
+        find_rows(g, n + GROUP, g->k, (int64_t)dtype_info(t)->block_elements, next);
     for (int64_t i = 0; i < count; i += STRETCH, at += stretch) {
         int blocks = (int)(min_i64(STRETCH, count - i) / QUANT_SHORT);
 
         for (int part = 0; part < BLOCKS / 2; part++) {
             if (at + AHEAD < end)
-                fetch_part(GROUP, part, row, at + AHEAD, stretch);
+                fetch_part(part, row, at + AHEAD, stretch);
             else
-                fetch_part(GROUP, part, next, at + AHEAD - end, stretch);
-            unpack_part(t, &w, part, blocks, row, at);
+                fetch_part(part, next, at + AHEAD - end, stretch);
+            kernels[t].unpack(&w, part, blocks, row, at);
         }
-        tiles_of_stretch(t, g->rows, blocks, &w, g->x, (k - g->k + i) / QUANT_SHORT, g->count / QUANT_SHORT,
-                         g->sums);
+        tiles_of_stretch(&kernels[t], g->rows, blocks, &w, g->x, (k - g->k + i) / QUANT_SHORT,
+                         g->count / QUANT_SHORT, g->sums);
     }
 }
 
 /* Rows n .. n+group-1 of w, `columns` of them there. */
-INLINE void multiply_group(enum dtype t, const struct quant_product *g, int64_t n, int64_t columns)
+static void multiply_group(const struct quant_product *g, int64_t n, int64_t columns)
 {
     bool last = g->k + g->count == tensor_columns(g->w);
 
@@ -304,7 +336,7 @@ INLINE void multiply_group(enum dtype t, const struct quant_product *g, int64_t 
     }
     for (int64_t k = g->k, run; k < g->k + g->count; k += run) {
         run = columns_together(g->w, k, g->k + g->count - k);
-        multiply_run(t, g, n, k, run);
+        multiply_run(g, n, k, run);
     }
     for (int64_t r = 0; r < g->rows; r++) {
         const float *sums = g->sums + r * GROUP;
@@ -315,8 +347,8 @@ INLINE void multiply_group(enum dtype t, const struct quant_product *g, int64_t 
 }
 
 /* Rows m0 .. m1-1 of x, m1 - m0 at most X_ROWS, and rows n0 .. n1-1 of w. */
-INLINE void multiply(enum dtype t, const struct tensor *x, struct quant_product *g, int64_t m0, int64_t m1,
-                     int64_t n0, int64_t n1, unsigned char *scratch)
+static void multiply(const struct tensor *x, struct quant_product *g, int64_t m0, int64_t m1, int64_t n0,
+                     int64_t n1, unsigned char *scratch)
 {
     int64_t K = tensor_columns(x), together = X_BYTES / (int64_t)sizeof(struct x_block) / (m1 - m0);
     struct x_block *blocks = (void *)scratch;
@@ -329,8 +361,8 @@ INLINE void multiply(enum dtype t, const struct tensor *x, struct quant_product 
     g->gathered = (void *)(g->sums + X_ROWS * GROUP);
     for (g->k = 0; g->k < K; g->k += g->count) {
         g->count = min_i64(together, K - g->k);
-        round_rows(t, x, m0, m1 - m0, g->k, g->count, blocks);
-        for (int64_t n = n0; n < n1; n += GROUP) multiply_group(t, g, n, min_i64(GROUP, n1 - n));
+        round_rows(g->w->dtype, x, m0, m1 - m0, g->k, g->count, blocks);
+        for (int64_t n = n0; n < n1; n += GROUP) multiply_group(g, n, min_i64(GROUP, n1 - n));
     }
 }
 
@@ -344,14 +376,7 @@ void SIMD_NAME(quant_linear)(const struct exec *e, struct tensor *y, const struc
         struct quant_product g = { .y = y, .w = w, .bias = bias };
         struct gemm_share s = SIMD_NAME(gemm_share)(M, TILE_ROWS, N, GROUP);
 
-        for (int64_t m = s.m0; m < s.m1; m += X_ROWS) {
-            int64_t m1 = min_i64(s.m1, m + X_ROWS);
-            unsigned char *scratch = thread_scratch(e);
-
-            if (w->dtype == DTYPE_Q4_0) multiply(DTYPE_Q4_0, x, &g, m, m1, s.n0, s.n1, scratch);
-            if (w->dtype == DTYPE_Q8_0) multiply(DTYPE_Q8_0, x, &g, m, m1, s.n0, s.n1, scratch);
-            if (w->dtype == DTYPE_Q4_K) multiply(DTYPE_Q4_K, x, &g, m, m1, s.n0, s.n1, scratch);
-            if (w->dtype == DTYPE_Q6_K) multiply(DTYPE_Q6_K, x, &g, m, m1, s.n0, s.n1, scratch);
-        }
+        for (int64_t m = s.m0; m < s.m1; m += X_ROWS)
+            multiply(x, &g, m, min_i64(s.m1, m + X_ROWS), s.n0, s.n1, thread_scratch(e));
     }
 }
