@@ -62,6 +62,13 @@ void file_map_advise(const struct file_map *m, enum file_access access)
     if (m->data != NULL) madvise((void *)(uintptr_t)m->data, m->size, advice);
 }
 
+void file_prefetch(const void *data, size_t size)
+{
+    uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), from = (uintptr_t)data / page * page;
+
+    if (size > 0) madvise((void *)from, (uintptr_t)data + size - from, MADV_WILLNEED);
+}
+
 void file_map_drop(const struct file_map *m, const void *data, size_t size)
 {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE), begin = (uintptr_t)data, end = begin + size,

@@ -10,7 +10,7 @@
  * versions round differently; it does not include the number of threads, which changes nothing.
  *
  * A model is told by the names, types and shapes of its weights and by a sample of their content: small tensors whole, of large
- * ones 64 elements (or one block) in each of 4 rows, so that a model of 33 GB takes milliseconds. Training changes nearly every
+ * ones 64 elements (or one block) in each of 4 rows, so that a model of 33 GB takes some 10 ms. Training changes nearly every
  * row of a tensor and all small ones; a file in which only a few numbers were edited by hand may pass for the one before.
  */
 #ifndef SPHINX_MODEL_IDENTITY_H
