@@ -75,6 +75,39 @@ DEFINE_F32(f32_avx512, v16, FAST("avx512f"))
 
 DEFINE_INT8(int8_avx2, "ymm", "avx2")
 DEFINE_INT8(int8_avx512, "zmm", "avx512f,avx512bw")
+
+/* One instruction for 64 products and their sums. */
+FAST("avx512f,avx512vnni") static float int8_vnni(int64_t rounds)
+{
+#define VNNI(i) "vpdpbusd %%zmm12, %%zmm12, %%zmm" i "\n\t"
+    for (int64_t i = 0; i < rounds; i++)
+        __asm__ volatile(VNNI("0") VNNI("1") VNNI("2") VNNI("3") VNNI("4") VNNI("5") VNNI("6") VNNI("7")
+                             VNNI("8") VNNI("9") VNNI("10") VNNI("11")::
+                                 : "xmm0", "xmm1", "xmm2", "xmm3", "xmm4", "xmm5", "xmm6", "xmm7", "xmm8",
+                                   "xmm9", "xmm10", "xmm11", "xmm12");
+    return 0;
+}
+
+/* Products of tiles (simd/matrix_unit.h), six sums of them, twice. */
+FAST("amx-tile,amx-bf16") static float matrix_amx(int64_t rounds)
+{
+#define PRODUCT(i) "tdpbf16ps %%tmm7, %%tmm6, %%tmm" i "\n\t"
+#define PRODUCTS   PRODUCT("0") PRODUCT("1") PRODUCT("2") PRODUCT("3") PRODUCT("4") PRODUCT("5")
+    struct {
+        uint8_t palette, start_row, reserved[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } shapes = { .palette = 1 };
+
+    for (int i = 0; i < 8; i++) {
+        shapes.row_bytes[i] = 64;
+        shapes.rows[i] = 16;
+    }
+    __asm__ volatile("ldtilecfg %0" ::"m"(shapes));
+    for (int64_t i = 0; i < rounds; i++) __asm__ volatile(PRODUCTS PRODUCTS ::);
+    __asm__ volatile("tilerelease");
+    return 0;
+}
 #endif
 
 struct peak {
@@ -87,8 +120,10 @@ static struct peak peak_of(enum limit limit, enum cpu_level level)
 #ifdef __x86_64__
     if (limit == LIMIT_INT8) {
         if (level < CPU_AVX2) return (struct peak){ 0 };
-        return level == CPU_AVX2 ? (struct peak){ int8_avx2, 64 } : (struct peak){ int8_avx512, 128 };
+        if (level == CPU_AVX2) return (struct peak){ int8_avx2, 64 };
+        return level == CPU_AVX512 ? (struct peak){ int8_avx512, 128 } : (struct peak){ int8_vnni, 128 };
     }
+    if (limit == LIMIT_MATRIX && level == CPU_AMX) return (struct peak){ matrix_amx, 2.0 * 16 * 16 * 32 };
     if (limit == LIMIT_F32 && level >= CPU_AVX2)
         return level == CPU_AVX2 ? (struct peak){ f32_avx2, 16 } : (struct peak){ f32_avx512, 32 };
 #endif
