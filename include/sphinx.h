@@ -131,7 +131,7 @@ typedef struct sphinx_session_options {
     int threads;        /* 0: the model's */
     const char *system; /* instead of upstream's system sentence */
     const char *
-        kv_type; /* key/value cache: "f32", "f16", "bf16"; NULL: f32 if precise or the weights are, else f16 */
+        kv_type; /* key/value cache: "f32", "f16", "bf16", "q8_0"; NULL: f32 if precise or the weights are, else f16 */
     /* A smaller model with the same vocabulary that guesses ahead: the answers are the same, only sooner. It looks at the image too, if it
      * has encoders. Closed after the session. NULL: none. */
     sphinx_model *draft;

@@ -7,10 +7,17 @@
 enum status kv_init(struct kv_cache *kv, const struct llama_config *config, int ranks, int64_t capacity,
                     enum dtype dtype, struct err *e)
 {
-    int64_t width = (int64_t)config->n_kv_heads / ranks * (config->dim / config->n_heads);
-    size_t layer = dtype_bytes(dtype, (size_t)(capacity * width)), n = (size_t)config->n_layers;
+    int head_dim = config->dim / config->n_heads, block = (int)dtype_info(dtype)->block_elements;
+    int64_t width = (int64_t)config->n_kv_heads / ranks * head_dim;
+    size_t layer, n = (size_t)config->n_layers;
 
     memset(kv, 0, sizeof *kv);
+    if (head_dim % block != 0) {
+        return err_set(e, STATUS_UNSUPPORTED,
+                       "keys and values in %s need heads whose width is a multiple of %d; this model's is %d",
+                       dtype_info(dtype)->name, block, head_dim);
+    }
+    layer = dtype_bytes(dtype, (size_t)(capacity * width));
     kv->n_layers = config->n_layers;
     kv->capacity = capacity;
     kv->memory_bytes = 2 * n * layer;

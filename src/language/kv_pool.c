@@ -40,16 +40,17 @@ static enum status block_open(struct kv_block **block, const struct kv_pool *p, 
                               struct err *e)
 {
     struct kv_block *b = calloc(1, sizeof *b);
-    enum status st = STATUS_NO_MEMORY;
+    struct err failure;
 
     if (b == NULL) return err_no_memory(e, "key/value cache");
-    for (b->slots = SLOTS; b->slots >= 1; b->slots /= 2) {
-        st = kv_init(&b->cache, &p->config, p->ranks, b->slots * p->context, dtype, NULL);
-        if (st == STATUS_OK) break;
+    for (b->slots = SLOTS;; b->slots /= 2) {
+        failure = (struct err){ 0 };
+        kv_init(&b->cache, &p->config, p->ranks, b->slots * p->context, dtype, &failure);
+        if (failure.code != STATUS_NO_MEMORY || b->slots == 1) break;
     }
-    if (st != STATUS_OK) {
+    if (failure.code != STATUS_OK) {
         free(b);
-        return err_no_memory(e, "key/value cache");
+        return err_set(e, failure.code, "%s", failure.text);
     }
     *block = b;
     return STATUS_OK;

@@ -33,7 +33,7 @@ struct llama {
 struct kv_cache {
     int n_layers;
     int64_t capacity;     /* rows */
-    struct tensor *k, *v; /* [n_layers] of [capacity, K*d], f32, f16 or bf16 */
+    struct tensor *k, *v; /* [n_layers] of [capacity, K*d], f32, f16, bf16 or q8_0 */
     void *memory;
     size_t memory_bytes;
 };
@@ -50,7 +50,8 @@ struct llama_batch {
 enum status llama_init(struct llama *m, const struct llama_config *config, struct arena *a, struct err *e);
 void llama_params(struct llama *m, struct param_visitor *v);
 
-/* Memory for `capacity` positions on one of `ranks` ranks; it is committed by the system as it is used. */
+/* Memory for `capacity` positions on one of `ranks` ranks; it is committed by the system as it is used. UNSUPPORTED: heads that do not
+ * fill whole blocks of the type. */
 enum status kv_init(struct kv_cache *kv, const struct llama_config *config, int ranks, int64_t capacity,
                     enum dtype dtype, struct err *e);
 void kv_free(struct kv_cache *kv); /* accepts a zeroed one */

@@ -205,7 +205,7 @@ sphinx_status sphinx_detokenize(const sphinx_model *m, const int32_t *ids, size_
 
 static enum status kv_dtype(const sphinx_model *m, const char *name, enum dtype *dtype, struct err *e)
 {
-    static const enum dtype allowed[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16 };
+    static const enum dtype allowed[] = { DTYPE_F32, DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0 };
 
     if (name == NULL) {
         *dtype = m->precise || m->network.llama.layers[0].wq.dtype == DTYPE_F32 ? DTYPE_F32 : DTYPE_F16;
@@ -218,7 +218,7 @@ static enum status kv_dtype(const sphinx_model *m, const char *name, enum dtype 
         }
     }
     return err_set(e, STATUS_BAD_ARGUMENT,
-                   "unknown key/value cache type \"%.20s\": it may be f32, f16 or bf16", name);
+                   "unknown key/value cache type \"%.20s\": it may be f32, f16, bf16 or q8_0", name);
 }
 
 static enum status open_session(struct sphinx_session *s, sphinx_model *m, const sphinx_session_options *o,

@@ -6,6 +6,7 @@
 
 #include "backend/cpu/cpu.h"
 #include "model/convert.h"
+#include "model/synthetic.h"
 #include "sphinx.h"
 
 #include <pthread.h>
@@ -176,6 +177,69 @@ static void test_same_bits_as_alone(void **state)
     for (enum cpu_level level = CPU_PORTABLE; level <= cpu_level_best(); level++)
         for (size_t i = 0; i < sizeof models / sizeof *models; i++)
             check_model(models[i], cpu_level_name(level), i % 2 == 0 ? 0 : 37, i == 3);
+}
+
+/* Heads that fill blocks of 32, so that keys and values can be q8_0. */
+static const char config[] =
+    "{\"dim\": 128, \"n_layers\": 2, \"n_heads\": 4, \"n_kv_heads\": 2, \"multiple_of\": 32, \"vision\": {"
+    "\"image_size\": 64, \"view_size\": 32, \"convnext\": {\"image_size\": 64, \"depths\": [1, 1, 1, 1], "
+    "\"dims\": [8, 8, 16, 16]}, \"dinov2\": {\"patch_size\": 8, \"pretrain_size\": 32, \"width\": 16, "
+    "\"layers\": 1, \"heads\": 2, \"ffn_width\": 24}}}";
+
+static sphinx_model *synthetic_model(const struct scratch *scratch)
+{
+    struct synthetic_options o = { .llama_type = "llama_ens_light",
+                                   .tokenizer_path = "tests/data/tokenizer.model",
+                                   .config_path = scratch_path(scratch, "config.json"),
+                                   .shards = 1,
+                                   .safetensors = true,
+                                   .dtype = DTYPE_BF16,
+                                   .seed = 3 };
+    const char *folder = scratch_path(scratch, "model");
+    struct err e = { 0 };
+
+    scratch_write(o.config_path, config, sizeof config - 1);
+    if (synthetic_write(folder, &o, &e) != STATUS_OK) fail_msg("%s", e.text);
+    return open_model(folder, &(sphinx_model_options){ .prefix_cache_bytes = -1 });
+}
+
+/* Keys and values of several types at once, alone and together. */
+static void test_same_bits_for_types_of_the_cache(void **state)
+{
+    enum { N = 6 };
+    static const char *const types[] = { "q8_0", "f16", "q8_0", "bf16", "q8_0", "f32" };
+    struct scratch scratch;
+    sphinx_model *model;
+    sphinx_session *sessions[N];
+    const char *questions[N];
+    sphinx_ask_options options[N];
+    sphinx_answer *alone[N], *together[N];
+
+    (void)state;
+    scratch_open(&scratch);
+    model = synthetic_model(&scratch);
+    for (int i = 0; i < N; i++) {
+        sphinx_session_options with = { .kv_type = types[i] };
+
+        questions[i] = i < 3 ? "What?" : "What is it that stands there beside the house, and how many?";
+        options[i] = sphinx_ask_options_default();
+        options[i].max_tokens = 20 + 3 * i;
+        options[i].temperature = i % 2 == 0 ? 0 : 1;
+        options[i].ignore_eos = true;
+        assert_int_equal(sphinx_session_open(&sessions[i], model, &with, NULL), SPHINX_OK);
+        assert_int_equal(sphinx_ask(sessions[i], questions[i], &options[i], &alone[i], NULL), SPHINX_OK);
+        sphinx_session_close(sessions[i]);
+        assert_int_equal(sphinx_session_open(&sessions[i], model, &with, NULL), SPHINX_OK);
+    }
+    assert_int_equal(sphinx_ask_many(sessions, questions, options, N, together, NULL), SPHINX_OK);
+    for (int i = 0; i < N; i++) {
+        check_answer(together[i], alone[i], (size_t)i);
+        sphinx_answer_free(together[i]);
+        sphinx_answer_free(alone[i]);
+        sphinx_session_close(sessions[i]);
+    }
+    sphinx_model_close(model);
+    scratch_close(&scratch);
 }
 
 /* Quantised weights too. */
@@ -375,8 +439,11 @@ static void test_cancel_from_a_thread(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bits_as_alone),   cmocka_unit_test(test_same_bits_quantised),
-        cmocka_unit_test(test_failures_stay_alone),  cmocka_unit_test(test_many_slots),
+        cmocka_unit_test(test_same_bits_as_alone),
+        cmocka_unit_test(test_same_bits_quantised),
+        cmocka_unit_test(test_same_bits_for_types_of_the_cache),
+        cmocka_unit_test(test_failures_stay_alone),
+        cmocka_unit_test(test_many_slots),
         cmocka_unit_test(test_cancel_from_a_thread),
     };
 

@@ -479,6 +479,8 @@ static void test_refusals(void **state)
     o.cpu = NULL;
     model = open_model(text_only, &o);
     expect(sphinx_session_open(&session, model, &kv, &error), SPHINX_BAD_ARGUMENT, &error, "q9");
+    kv.kv_type = "q8_0";
+    expect(sphinx_session_open(&session, model, &kv, &error), SPHINX_UNSUPPORTED, &error, "multiple of 32");
     session = open_session(model, NULL, NULL);
     expect(sphinx_session_image_file(session, image, &error), SPHINX_UNSUPPORTED, &error,
            "cannot look at an image");
