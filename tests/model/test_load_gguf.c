@@ -130,8 +130,8 @@ static void sizes_are_read(void **state)
         struct gguf_file f;
         struct err e = { 0 };
         const char *type;
-        char *json;
-        size_t size;
+        char *json = NULL;
+        size_t size = 0;
 
         k.width = widths[i / 2];
         k.experts = i % 2 * 8;
