@@ -219,6 +219,40 @@ static void check_cache(const struct llama_config *k, const char *level)
     model_free(&m);
 }
 
+/* 8 bits a number move the logits, but not far: a step of the cache is 1/127 of its block's largest number. Types whose blocks would
+ * straddle heads are refused. */
+static void check_cache_types(void)
+{
+    static const enum dtype types[] = { DTYPE_F16, DTYPE_BF16, DTYPE_Q8_0 };
+    static const float tolerance[] = { 2e-3f, 1e-2f, 2e-2f };
+    struct llama_config wide = dense;
+    struct model m;
+    struct kv_cache kv;
+    struct err e = { 0 };
+    float want[14], got[14], largest = 0, apart = 0;
+
+    assert_int_equal(kv_init(&kv, &dense, 1, T, DTYPE_Q8_0, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "q8_0"));
+    wide.dim = 64;
+    wide.n_heads = wide.n_kv_heads = 2;
+    model_init(&m, &wide, "auto", 0, 1);
+    memcpy(want, tensor_f32(run(&m.c, &m)) + (T - 1) * wide.vocab, sizeof want);
+    for (int i = 0; i < wide.vocab; i++) largest = fmaxf(largest, fabsf(want[i]));
+    for (int type = 0; type < 3; type++) {
+        assert_int_equal(kv_init(&kv, &wide, 1, T, types[type], &e), STATUS_OK);
+        compute_in_steps(&m, &kv, 1, T, got);
+        for (int i = 0; i < wide.vocab; i++) {
+            if (!(fabsf(got[i] - want[i]) <= tolerance[type] * largest))
+                fail_msg("%s: %d: %g, expected %g", dtype_info(types[type])->name, i, (double)got[i],
+                         (double)want[i]);
+            apart = fmaxf(apart, fabsf(got[i] - want[i]));
+        }
+        kv_free(&kv);
+    }
+    assert_true(apart > 0);
+    model_free(&m);
+}
+
 /* Two sequences of different lengths go through one step; each gets what it gets alone. */
 static void check_ragged(const struct llama_config *k, const char *level)
 {
@@ -250,6 +284,7 @@ static void test_cache(void **state)
     check_cache(&dense, "ref");
     check_cache(&dense, "auto");
     check_cache(&experts, "auto");
+    check_cache_types();
     check_ragged(&dense, "ref");
     check_ragged(&dense, "auto");
     check_ragged(&experts, "auto");
