@@ -5,10 +5,12 @@
  *
  * One line a case, tab-separated: op, dtype, M, K, N, milliseconds (median), figure, unit, fraction of the limit.
  * The limit is measured around every case, since neighbours come and go: for products of many rows, fused
- * multiply-adds in registers; where the weights are read once, reading memory in four streams a thread.
+ * multiply-adds in registers, with quantised weights products of 8-bit integers; where the weights are read once, reading
+ * memory in four streams a thread.
  * -f keeps the cases whose "op dtype MxKxN" contains the text. -u, with one thread, counts processor time instead of the
  * clock's: on a machine with busy neighbours that is the time the kernel itself took.
  */
+#include "backend/cpu/kernels.h"
 #include "backend/cpu/limits.h"
 #include "core/report.h"
 
@@ -60,6 +62,7 @@ struct work {
     const char *op, *dtype;
     int64_t M, K, N;
     double flop, bytes; /* of one run; bytes 0: the limit is arithmetic */
+    bool integers;      /* it is done with integers of 8 bits, where the level has products of them */
     enum dtype type;
     float *x, *y;
     enum activation activation;
@@ -70,13 +73,15 @@ static void measure(struct bench *b, const struct work *w)
 {
     static double times[RUNS_MAX];
     double spent = 0, limits[2], median, figure, limit;
+    bool integers = w->integers && limit_now(b, LIMIT_INT8) > 0;
+    enum limit kind = w->bytes > 0 ? LIMIT_READ : integers ? LIMIT_INT8 : LIMIT_F32;
     int runs = 0;
 
     w->run(b, w, 0);
     for (int i = 0; i < 2; i++) {
         double before = spent;
 
-        limits[i] = limit_now(b, w->bytes > 0 ? LIMIT_READ : LIMIT_F32);
+        limits[i] = limit_now(b, kind);
         while (runs < RUNS_MAX && (spent - before < b->seconds / 2 || runs < 3 * (i + 1))) {
             double start = b->clock();
 
@@ -90,7 +95,10 @@ static void measure(struct bench *b, const struct work *w)
     figure = (w->bytes > 0 ? w->bytes : w->flop) / median;
     limit = limits[0] > limits[1] ? limits[0] : limits[1];
     printf("%s\t%s\t%lld\t%lld\t%lld\t%.3f\t%.1f\t%s\t%.2f\n", w->op, w->dtype, (long long)w->M,
-           (long long)w->K, (long long)w->N, median * 1e3, figure / 1e9, w->bytes > 0 ? "GB/s" : "GFLOP/s",
+           (long long)w->K, (long long)w->N, median * 1e3, figure / 1e9,
+           kind == LIMIT_READ   ? "GB/s"
+           : kind == LIMIT_INT8 ? "GOP/s"
+                                : "GFLOP/s",
            figure / limit);
     fflush(stdout);
 }
@@ -137,7 +145,8 @@ static void bench_linear(struct bench *b)
     static const int64_t sizes[][2] = { { 1024, 1024 }, { 1024, 3072 }, { 1024, 4096 },  { 4096, 1024 },
                                         { 1536, 4608 }, { 1536, 8192 }, { 4096, 1536 },  { 1408, 6144 },
                                         { 2048, 5632 }, { 5120, 5120 }, { 5120, 13824 }, { 13824, 5120 },
-                                        { 5632, 5120 } };
+                                        { 5632, 5120 }, { 2048, 2048 }, { 5632, 2048 },  { 6144, 1408 },
+                                        { 5120, 32000 } };
     static const int64_t rows[] = { 1, 4, 8, 16, 32, 257, 351, 1515 };
     static const enum dtype types[] = { DTYPE_F32,  DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0,
                                         DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
@@ -153,7 +162,8 @@ static void bench_linear(struct bench *b)
                 w.dtype = dtype_info(w.type)->name;
                 w.flop = 2.0 * (double)w.M * (double)w.K * (double)w.N;
                 if (w.M <= 4) w.bytes = (double)dtype_bytes(w.type, (size_t)(w.K * w.N));
-                if (!wanted(b, &w)) continue;
+                w.integers = linear_rounds(&b->exec, w.type);
+                if (dtype_bytes(w.type, (size_t)(w.K * w.N)) > READ_BYTES || !wanted(b, &w)) continue;
                 w.x = floats(w.M * w.K);
                 w.y = floats(w.M * w.N);
                 measure(b, &w);
