@@ -59,9 +59,9 @@ wait $pid
 same "interrupted twice" $? 130
 
 # Nothing half-written stays. (SPHINX-Tiny at full size has 6 GB, so that it is under way for long; where less is free it refuses.)
-interrupt_when '[ -n "$(find "$tmp/big" -type f 2>/dev/null)" ]' init "$tmp/big" --llama-type llama_ens_light -q
+interrupt_when '[ -n "$(find "$tmp"/big* -type f 2>/dev/null)" ]' init "$tmp/big" --llama-type llama_ens_light -q
 case $code in
-130) same "weights that were left" "$(find "$tmp/big" -name '*.pth*' | wc -l | tr -d ' ')" 0 ;;
+130) same "weights that were left" "$(find "$tmp"/big* -name '*.pth*' 2>/dev/null | wc -l | tr -d ' ')" 0 ;;
 1) contains "$tmp/err" "free" ;;
 *) failed "an interrupted init: exit code $code" ;;
 esac

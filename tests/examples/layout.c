@@ -25,6 +25,10 @@ static void ask_options(void)
     FIELD(sphinx_ask_options, stop);
     FIELD(sphinx_ask_options, n_stop);
     FIELD(sphinx_ask_options, ignore_eos);
+    FIELD(sphinx_ask_options, lookup);
+    FIELD(sphinx_ask_options, draft_max);
+    FIELD(sphinx_ask_options, draft_min);
+    FIELD(sphinx_ask_options, draft_p_min);
     FIELD(sphinx_ask_options, piece);
     FIELD(sphinx_ask_options, user);
 }
@@ -62,6 +66,9 @@ static void answer(void)
     FIELD(sphinx_answer, prompt_tokens);
     FIELD(sphinx_answer, image_tokens);
     FIELD(sphinx_answer, cached_tokens);
+    FIELD(sphinx_answer, image_cached);
+    FIELD(sphinx_answer, drafted_tokens);
+    FIELD(sphinx_answer, accepted_tokens);
     FIELD(sphinx_answer, dropped_turns);
     FIELD(sphinx_answer, finish);
     FIELD(sphinx_answer, boxes);
