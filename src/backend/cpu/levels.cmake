@@ -1,6 +1,13 @@
 # The kernels of simd/ are compiled once a level, each time with that level's flags and names; everything else in the
 # program is built for the compiler's baseline, so that it runs on any processor. cpu.c picks a level at run time.
-#
+
+# Under sanitizers -O1: every load in these unrolled loops is checked, and -O3 takes four times as long to find nothing more.
+if(SPHINX_SANITIZE OR SPHINX_FUZZ)
+  set(CPU_OPTIMISE -O1)
+else()
+  set(CPU_OPTIMISE -O3)
+endif()
+
 # cpu_file(kernels name width rows flags...): simd/simd_<kernels>.c for a level. width floats in a register, rows in the
 # register tile of a matrix product.
 function(cpu_file kernels level width rows)
@@ -9,7 +16,7 @@ function(cpu_file kernels level width rows)
   configure_file("${CPU_DIR}/simd/level.c.in" "${file}" @ONLY)
   set_source_files_properties("${file}" PROPERTIES
     COMPILE_DEFINITIONS "SIMD_LEVEL=${level};SIMD_WIDTH=${width};SIMD_ROWS=${rows}"
-    COMPILE_OPTIONS "-O3;-ffp-contract=fast;${ARGN}"
+    COMPILE_OPTIONS "${CPU_OPTIMISE};-ffp-contract=fast;${ARGN}"
     OBJECT_DEPENDS "${CPU_DIR}/simd/simd_${kernels}.c")
   set(cpu "${cpu};${file}" PARENT_SCOPE)
 endfunction()
