@@ -33,7 +33,7 @@ enum {
     TILE_ROWS = WIDTH == 16 ? 8 : 4, /* of x, whose sums are held in registers: 16 of 32, 8 of 16 */
     X_ROWS = 128,                    /* of x, that are multiplied by a group unpacked once */
     X_BYTES = 256 << 10,             /* of x, blocks that stay in the second cache */
-    AHEAD = 1024,                    /* bytes that each row of w is fetched ahead of its use */
+    AHEAD = 512,                     /* bytes that each row of w is fetched ahead of its use */
 };
 
 /* ---- x -------------------------------------------------------------------------------------------------------- */
@@ -153,8 +153,8 @@ INLINE void tile_steps(enum dtype t, int rows, int first, int last, const vi (*q
 }
 
 /* The sums of one block of w with one of each row of x: integers, exact. */
-INLINE void tile_block(enum dtype t, int rows, const struct quant_weights *w, int b, const struct x_block *x,
-                       vi total[][2])
+INLINE void tile_block(enum dtype t, int rows, int v0, int v1, const struct quant_weights *w, int b,
+                       const struct x_block *x, vi total[][2])
 {
     const int parts = t == DTYPE_Q6_K ? 2 : 1;
     const bool factors = t == DTYPE_Q4_K || t == DTYPE_Q6_K, ready = has_signs(t) || (SUMS_WIDE && !factors);
@@ -169,7 +169,7 @@ INLINE void tile_block(enum dtype t, int rows, const struct quant_weights *w, in
         UNROLL
         for (int r = 0; r < rows; r++) {
             UNROLL
-            for (int v = 0; v < 2; v++) {
+            for (int v = v0; v < v1; v++) {
                 vi factor = factors ? w->factor[b][p][v] : factor_of(splat_int(1));
                 vi s = ready ? sum[r][v] : total_of(sum[r][v], factor);
 
@@ -186,7 +186,7 @@ INLINE void tile(enum dtype t, int rows, int blocks, const struct quant_weights 
     for (int b = 0; b < blocks; b++, x += rows) {
         vi total[TILE_ROWS][2];
 
-        tile_block(t, rows, w, b, x, total);
+        tile_block(t, rows, 0, 2, w, b, x, total);
         UNROLL
         for (int r = 0; r < rows; r++) {
             UNROLL
@@ -201,11 +201,55 @@ INLINE void tile(enum dtype t, int rows, int blocks, const struct quant_weights 
     }
 }
 
+/* One part in BLOCKS / 2 of a group's next `bytes` is fetched. */
+INLINE void fetch_part(int part, const unsigned char *const *row, size_t bytes)
+{
+    const int rows = GROUP / (BLOCKS / 2);
+
+    for (int r = part * rows; r < (part + 1) * rows; r++) UNROLL
+    for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(row[r] + i);
+}
+
+/* One block of WIDTH rows of w, types with short blocks, and of one row of x: what is unpacked stays in registers. */
+INLINE vf stream_block(enum dtype t, const unsigned char *const *row, size_t at, const struct x_block *x,
+                       vf sum)
+{
+    struct quant_weights w;
+    vi total[1][2];
+
+    if (t == DTYPE_Q4_0)
+        unpack_q4_0(&w, 0, 0, row, at);
+    else
+        unpack_q8_0(&w, 0, 0, row, at);
+    tile_block(t, 1, 0, 1, &w, 0, x, total);
+    return sum + w.scale[0][0] * x->scale * to_float(total[0][0]);
+}
+
+/* unpack and tile in one, for one row of x. `ahead` is fetched meanwhile: what comes a while after this stretch. */
+INLINE void stream(enum dtype t, int blocks, const unsigned char *const *row, size_t at,
+                   const unsigned char *const *ahead, const struct x_block *x, float *sums)
+{
+    const size_t block = t == DTYPE_Q4_0 ? sizeof(struct quant_q4_0) : sizeof(struct quant_q8_0);
+
+    for (int v = 0; v < 2; v++) {
+        vf sum = load(sums + v * WIDTH);
+
+        for (int b = 0; b < blocks; b++) {
+            if (b % 4 == 0) fetch_part(2 * v + b / 4, ahead, BLOCKS * block);
+            sum = stream_block(t, row + v * WIDTH, at + (size_t)b * block, x + b, sum);
+        }
+        store(sums + v * WIDTH, sum);
+    }
+}
+
 /* What differs from type to type: functions of their own, which keeps each small enough for a compiler to do well. */
 struct quant_kernel {
     void (*unpack)(struct quant_weights *w, int part, int blocks, const unsigned char *const *row, size_t at);
     /* of 1, 2, 4, 8 rows of x */
     void (*tile[4])(int blocks, const struct quant_weights *w, const struct x_block *x, float *sums);
+    /* both, of 1 row of x; NULL: there is none */
+    void (*stream)(int blocks, const unsigned char *const *row, size_t at, const unsigned char *const *ahead,
+                   const struct x_block *x, float *sums);
 };
 
 #define DEFINE_TILE(type, rows)                                                                              \
@@ -228,17 +272,30 @@ struct quant_kernel {
         unpack_part(DTYPE_##type, w, part, blocks, row, at);                                                 \
     }                                                                                                        \
     DEFINE_TILE(type, 1) DEFINE_TILE(type, 2) DEFINE_TILE(type, 4) DEFINE_LARGE_TILE(type)
-#define KERNEL(type)                                                                                         \
-    [DTYPE_##                                                                                                \
-        type] = { unpack_##type, { tile_##type##_1, tile_##type##_2, tile_##type##_4, LARGE_TILE(type) } }
+#define DEFINE_STREAM(type)                                                                                  \
+    static void stream_##type(int blocks, const unsigned char *const *row, size_t at,                        \
+                              const unsigned char *const *ahead, const struct x_block *x, float *sums)       \
+    {                                                                                                        \
+        stream(DTYPE_##type, blocks, row, at, ahead, x, sums);                                               \
+    }
+#define KERNEL(type, stream)                                                                                 \
+    [DTYPE_##type] = { unpack_##type,                                                                        \
+                       { tile_##type##_1, tile_##type##_2, tile_##type##_4, LARGE_TILE(type) },              \
+                       stream }
 
 DEFINE_KERNEL(Q4_0)
 DEFINE_KERNEL(Q8_0)
 DEFINE_KERNEL(Q4_K)
 DEFINE_KERNEL(Q6_K)
+DEFINE_STREAM(Q4_0)
+DEFINE_STREAM(Q8_0)
 
-static const struct quant_kernel kernels[DTYPE_COUNT] = { KERNEL(Q4_0), KERNEL(Q8_0), KERNEL(Q4_K),
-                                                          KERNEL(Q6_K) };
+static const struct quant_kernel kernels[DTYPE_COUNT] = {
+    KERNEL(Q4_0, stream_Q4_0),
+    KERNEL(Q8_0, stream_Q8_0),
+    KERNEL(Q4_K, NULL),
+    KERNEL(Q6_K, NULL),
+};
 
 /* All rows of x times one stretch; x from block `first` of `all` on. */
 static void tiles_of_stretch(const struct quant_kernel *kernel, int64_t rows, int blocks,
@@ -279,20 +336,19 @@ static int64_t columns_together(const struct tensor *w, int64_t k, int64_t count
 static void find_rows(const struct quant_product *g, int64_t n, int64_t k, int64_t count,
                       const unsigned char **row)
 {
-    size_t room = dtype_bytes(g->w->dtype, STRETCH);
+    const struct tensor *w = g->w;
+    size_t room = dtype_bytes(w->dtype, STRETCH);
+    int64_t last = tensor_rows(w) - 1;
 
+    if (w->pieces == NULL) { /* without a call for each */
+        size_t step = dtype_bytes(w->dtype, (size_t)w->stride);
+
+        row[0] = tensor_row(w, min_i64(n, last), k, count, NULL);
+        for (int r = 1; r < GROUP; r++) row[r] = row[r - 1] + (n + r <= last ? step : 0);
+        return;
+    }
     for (int r = 0; r < GROUP; r++)
-        row[r] =
-            tensor_row(g->w, min_i64(n + r, tensor_rows(g->w) - 1), k, count, g->gathered + (size_t)r * room);
-}
-
-/* One part in BLOCKS / 2 of a group's next `bytes` is fetched. */
-static void fetch_part(int part, const unsigned char *const *row, size_t at, size_t bytes)
-{
-    const int rows = GROUP / (BLOCKS / 2);
-
-    for (int r = part * rows; r < (part + 1) * rows; r++)
-        for (size_t i = 0; i < bytes; i += 64) __builtin_prefetch(row[r] + at + i);
+        row[r] = tensor_row(w, min_i64(n + r, last), k, count, g->gathered + (size_t)r * room);
 }
 
 /* Columns k .. k+count-1, which lie together, of the rows from n on. */
@@ -300,7 +356,8 @@ static void multiply_run(const struct quant_product *g, int64_t n, int64_t k, in
 {
     enum dtype t = g->w->dtype;
     size_t stretch = dtype_bytes(t, STRETCH), end = dtype_bytes(t, (size_t)count);
-    const unsigned char *row[GROUP], *next[GROUP];
+    const struct quant_kernel *kernel = &kernels[t];
+    const unsigned char *row[GROUP], *next[GROUP], *ahead[GROUP];
     struct quant_weights w;
     size_t at = 0;
 
@@ -310,16 +367,19 @@ static void multiply_run(const struct quant_product *g, int64_t n, int64_t k, in
         find_rows(g, n + GROUP, g->k, (int64_t)dtype_info(t)->block_elements, next);
     for (int64_t i = 0; i < count; i += STRETCH, at += stretch) {
         int blocks = (int)(min_i64(STRETCH, count - i) / QUANT_SHORT);
+        int64_t first = (k - g->k + i) / QUANT_SHORT;
 
-        for (int part = 0; part < BLOCKS / 2; part++) {
-            if (at + AHEAD < end)
-                fetch_part(part, row, at + AHEAD, stretch);
-            else
-                fetch_part(part, next, at + AHEAD - end, stretch);
-            kernels[t].unpack(&w, part, blocks, row, at);
+        for (int r = 0; r < GROUP; r++)
+            ahead[r] = at + AHEAD < end ? row[r] + at + AHEAD : next[r] + (at + AHEAD - end);
+        if (g->rows == 1 && kernel->stream != NULL) {
+            kernel->stream(blocks, row, at, ahead, g->x + first, g->sums);
+            continue;
         }
-        tiles_of_stretch(&kernels[t], g->rows, blocks, &w, g->x, (k - g->k + i) / QUANT_SHORT,
-                         g->count / QUANT_SHORT, g->sums);
+        for (int part = 0; part < BLOCKS / 2; part++) {
+            fetch_part(part, ahead, stretch);
+            kernel->unpack(&w, part, blocks, row, at);
+        }
+        tiles_of_stretch(kernel, g->rows, blocks, &w, g->x, first, g->count / QUANT_SHORT, g->sums);
     }
 }
 
