@@ -133,27 +133,34 @@ static void round_rows(enum dtype t, const struct tensor *x, int64_t m, int64_t 
 
 /* ---- the register tile ---------------------------------------------------------------------------------------- */
 
-INLINE void tile_steps(enum dtype t, int rows, int first, int last, const vi (*q)[2], const struct x_block *x,
-                       vi sum[][2])
+INLINE void tile_steps(enum dtype t, int rows, int vectors, int first, int last, const vi (*q)[2],
+                       const struct x_block *x, vi sum[][2])
 {
     UNROLL
     for (int i = first; i < last; i++) {
-        vi w0 = q[i][0], w1 = q[i][1], m0 = byte_magnitudes(w0), m1 = byte_magnitudes(w1);
+        vi w[2], m[2];
 
+        UNROLL
+        for (int v = 0; v < vectors; v++) {
+            w[v] = q[i][v];
+            m[v] = byte_magnitudes(w[v]);
+        }
         UNROLL
         for (int r = 0; r < rows; r++) {
             vi xi = splat_four(x[r].q + 4 * i);
 
-            sum[r][0] = has_signs(t) ? add_signed(sum[r][0], w0, m0, xi) : add_products(sum[r][0], w0, xi);
-            sum[r][1] = has_signs(t) ? add_signed(sum[r][1], w1, m1, xi) : add_products(sum[r][1], w1, xi);
-            settle(&sum[r][0]);
-            settle(&sum[r][1]);
+            UNROLL
+            for (int v = 0; v < vectors; v++) {
+                sum[r][v] =
+                    has_signs(t) ? add_signed(sum[r][v], w[v], m[v], xi) : add_products(sum[r][v], w[v], xi);
+                settle(&sum[r][v]);
+            }
         }
     }
 }
 
-/* The sums of one block of w with one of each row of x: integers, exact. */
-INLINE void tile_block(enum dtype t, int rows, int v0, int v1, const struct quant_weights *w, int b,
+/* The sums of one block of w, of one or both vectors of its rows, with one of each row of x: integers, exact. */
+INLINE void tile_block(enum dtype t, int rows, int vectors, const struct quant_weights *w, int b,
                        const struct x_block *x, vi total[][2])
 {
     const int parts = t == DTYPE_Q6_K ? 2 : 1;
@@ -164,12 +171,13 @@ INLINE void tile_block(enum dtype t, int rows, int v0, int v1, const struct quan
         vi sum[TILE_ROWS][2];
 
         UNROLL
-        for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = splat_int(bias_of(t) == 0 ? 0 : x[r].start[p]);
-        tile_steps(t, rows, p * STEPS / parts, (p + 1) * STEPS / parts, w->q[b], x, sum);
+        for (int r = 0; r < rows; r++) UNROLL
+        for (int v = 0; v < vectors; v++) sum[r][v] = splat_int(bias_of(t) == 0 ? 0 : x[r].start[p]);
+        tile_steps(t, rows, vectors, p * STEPS / parts, (p + 1) * STEPS / parts, w->q[b], x, sum);
         UNROLL
         for (int r = 0; r < rows; r++) {
             UNROLL
-            for (int v = v0; v < v1; v++) {
+            for (int v = 0; v < vectors; v++) {
                 vi factor = factors ? w->factor[b][p][v] : factor_of(splat_int(1));
                 vi s = ready ? sum[r][v] : total_of(sum[r][v], factor);
 
@@ -186,7 +194,7 @@ INLINE void tile(enum dtype t, int rows, int blocks, const struct quant_weights 
     for (int b = 0; b < blocks; b++, x += rows) {
         vi total[TILE_ROWS][2];
 
-        tile_block(t, rows, 0, 2, w, b, x, total);
+        tile_block(t, rows, 2, w, b, x, total);
         UNROLL
         for (int r = 0; r < rows; r++) {
             UNROLL
@@ -221,7 +229,7 @@ INLINE vf stream_block(enum dtype t, const unsigned char *const *row, size_t at,
         unpack_q4_0(&w, 0, 0, row, at);
     else
         unpack_q8_0(&w, 0, 0, row, at);
-    tile_block(t, 1, 0, 1, &w, 0, x, total);
+    tile_block(t, 1, 1, &w, 0, x, total);
     return sum + w.scale[0][0] * x->scale * to_float(total[0][0]);
 }
 
