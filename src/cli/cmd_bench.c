@@ -14,7 +14,7 @@
 #include "cli/setup.h"
 #include "model/measure.h"
 
-enum { QUESTION_TOKENS = 41 /* "What's in the image?" in upstream's template, with BOS */ };
+enum { QUESTION_TOKENS = 50 /* "What's in the image?" in upstream's template, with BOS */ };
 
 /* ---- what is to be measured ---------------------------------------------------------------------------------- */
 
