@@ -8,8 +8,32 @@
  * A malformed answer (no box where one was asked for, no letter) is scored as the benchmark's official script scores it, mostly as
  * wrong, and counted beside the score. Values are in the unit that papers print: per cent but for MME's points.
  *
- * Definitions: spec 11 section 5; where ours differs from upstream it says so there, and "upstream_quirks" in an entry's options
- * brings upstream's back.
+ * Each stands in a file of its own, metric_<family>.c, which says what exactly it computes and where that differs from upstream.
+ *
+ *   name         what it reads of a record                                    figures, the main one first
+ *   vqa          answers (all ten), answer_same, category, kind               accuracy, "category: X", "kind: X"
+ *   exact        answers (any of them)                                        accuracy, "category: X"
+ *   relaxed      answers[0], category                                         accuracy, "category: X"
+ *   anls         answers (any of them)                                        ANLS, "category: X"
+ *   math         answers[0], and answers[1] the same as a number              accuracy, "category: X"
+ *   box          box, width, height, category (a split)                       accuracy, mean IoU, "category: X"
+ *   mme          answers[0] yes or no, category, group (an image's pair)      perception, cognition, "category: X", "acc: X", "acc+: X"
+ *   pope         answers[0] yes or no, category (a split)                     F1, accuracy, precision, recall, yes ratio; "F1: X", ...
+ *   choice       answers[0] a letter or a choice's text, choices, category,   accuracy (of groups where there are groups), single
+ *                kind, group (the rotations of a question)                    questions, "category: X", "kind: X"
+ *   mmmu         as choice, or an open question: answers (any of them)        accuracy, "category: X"
+ *   detection    objects, width, height                                       AP, AP50, AP75, AP small, AP medium, AP large, AR, "category: X"
+ *   pose         objects, width, height                                       AP, AP50, AP75, AP medium, AP large, AR, PCK, "joint: X"
+ *   class        answers (the class's names)                                  accuracy, equal
+ *   mmvet        answers[0], kind (capabilities, separated by commas)         score, "capability: X", "capabilities: X,Y"; unparsed reviews
+ *   llava_bench  answers[0] the reference, context, category                  relative score, "category: X"; unparsed reviews
+ *   saved        answers, category                                            none: answers are written for an outside scorer
+ *
+ * Options of an entry that metrics know (all may be absent):
+ *   "upstream_quirks": bool         relaxed: the error is relative to the prediction
+ *   "mean_of_categories": bool      exact, relaxed, anls, choice: the main figure is the mean of the categories' (ChartQA)
+ *   "judgements": "FILE"            mmvet, llava_bench: what the outside judge said (metric_judge.c has the formats)
+ *   "judge": {...}                  mmvet, llava_bench: how it is asked, as in the benchmark's table: model, temperature, instruction, ...
  */
 #ifndef SPHINX_EVAL_METRIC_H
 #define SPHINX_EVAL_METRIC_H

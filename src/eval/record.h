@@ -41,6 +41,9 @@ struct record {
     const char *const
         *answers; /* [n_answers] references, as the file has them; one record may have ten (VQA) */
     size_t n_answers;
+    const uint8_t *
+        answer_same; /* [n_answers] the first answer whose whole entry in the file equals this one's: VQA's evaluator
+                      * takes those for one. NULL: all entries differ, as where each has an answer_id. */
     const char *
         category; /* what the benchmark reports separately: MME's category, VQA's question type; NULL: nothing */
     const char *kind; /* a second such division: VQA's answer type, MM-Vet's capabilities; NULL: nothing */
