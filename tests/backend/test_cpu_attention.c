@@ -66,8 +66,8 @@ static void matches_the_definition(void **state)
     fixture_begin(&t, *state);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++)
         for (int mode = 0; mode < MODES; mode++, turn++) {
-            check(&t, (enum mode)mode, lengths[i], turn % 3 ? 4 : 3, turn % 3 ? 2 : 3, dims[turn % 6],
-                  dtypes[turn / 2 % 3], 1);
+            check(&t, (enum mode)mode, lengths[i], i % 3 ? 4 : 3, i % 3 ? 2 : 3, dims[turn % 6],
+                  dtypes[turn / 6 % 3], 1);
             check(&t, (enum mode)mode, lengths[i], 3, turn % 2 ? 1 : 3, 32 + turn % 3 * 32, DTYPE_Q8_0, 1);
         }
     fixture_end(&t);

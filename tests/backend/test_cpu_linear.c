@@ -6,6 +6,7 @@
 
 static const enum dtype dtypes[] = { DTYPE_F32,  DTYPE_BF16, DTYPE_F16,  DTYPE_F64,
                                      DTYPE_Q8_0, DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
+enum { N_FLOATS = 4 }; /* the first ones are not quantised */
 static const int64_t sizes_m[] = { 1, 2, 3, 4, 7, 8, 9, 15, 16, 17, 31, 32, 33, 63, 127, 257 };
 static const int64_t sizes_n[] = { 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 127, 257 };
 static const int64_t sizes_k[] = { 1, 2, 3, 7, 8, 15, 16, 17, 31, 33, 63, 127, 255, 256, 257, 512, 1023 };
@@ -24,7 +25,7 @@ static void matches_the_definition(void **state)
     fixture_begin(&t, *state);
     for (int i = 0; i < COUNT(sizes_m) * COUNT(sizes_n); i++) {
         int64_t M = sizes_m[i % COUNT(sizes_m)], N = sizes_n[i / COUNT(sizes_m)];
-        enum dtype dtype = dtypes[i % COUNT(dtypes)];
+        enum dtype dtype = dtypes[(i + i / COUNT(sizes_m)) % COUNT(dtypes)];
         int64_t K = whole_blocks(dtype, sizes_k[(i * 5 + i / COUNT(sizes_k)) % COUNT(sizes_k)]);
         struct tensor x = random_matrix(&t, M, K, i % 3),
                       w = random_weight(&t, dtype, N, K, whole_blocks(dtype, i % 2));
@@ -67,7 +68,7 @@ static void gradients_match_the_definition(void **state)
 
     fixture_begin(&t, *state);
     for (int i = 0; i < COUNT(sizes_m) * COUNT(sizes_k); i++) {
-        enum dtype dtype = dtypes[i % COUNT(dtypes)];
+        enum dtype dtype = dtypes[(i + i / COUNT(sizes_m)) % COUNT(dtypes)];
         int64_t M = sizes_m[i % COUNT(sizes_m)], K = whole_blocks(dtype, sizes_k[i / COUNT(sizes_m)]),
                 N = sizes_n[(i * 3) % COUNT(sizes_n)];
         struct tensor w = random_weight(&t, dtype, N, K, whole_blocks(dtype, i % 2));
@@ -158,9 +159,9 @@ static void threads_give_the_same_bits(void **state)
     struct fixture t;
 
     fixture_begin(&t, *state);
-    for (int i = 0; i < COUNT(rows); i++) {
-        int64_t M = rows[i], N = 301, K = 515;
-        struct tensor x = random_matrix(&t, M, K, 0), w = random_weight(&t, DTYPE_BF16, N, K, 0),
+    for (int i = 0; i < N_FLOATS * COUNT(rows); i++) {
+        int64_t M = rows[i / N_FLOATS], N = 301, K = 515;
+        struct tensor x = random_matrix(&t, M, K, 0), w = random_weight(&t, dtypes[i % N_FLOATS], N, K, 0),
                       y[THREADS_MAX];
         struct tensor in = random_matrix(&t, M, N, 0), dx[THREADS_MAX], dw[THREADS_MAX];
 
@@ -183,40 +184,46 @@ static void threads_give_the_same_bits(void **state)
 }
 
 /* What a row of x gives does not depend on how many others there are. */
-static void rows_are_independent(void **state)
+static void check_rows(struct fixture *t, enum dtype dtype)
 {
-    struct fixture t;
     int64_t N = 50, K = 700;
+    struct tensor x = random_matrix(t, 301, K, 0), w = random_weight(t, dtype, N, K, 0);
+    struct tensor all = random_matrix(t, 301, N, 0);
 
-    fixture_begin(&t, *state);
-    struct tensor x = random_matrix(&t, 301, K, 0), w = random_weight(&t, DTYPE_F16, N, K, 0);
-    struct tensor all = random_matrix(&t, 301, N, 0);
-
-    t.level->linear(&t.exec, &all, &x, &w, NULL);
+    t->level->linear(&t->exec, &all, &x, &w, NULL);
     for (int64_t M = 33; M < 301; M = M * 3 / 2) {
-        struct tensor some = x, y = random_matrix(&t, M, N, 0);
+        struct tensor some = x, y = random_matrix(t, M, N, 0);
 
         some.dim[0] = M;
-        t.level->linear(&t.exec, &y, &some, &w, NULL);
+        t->level->linear(&t->exec, &y, &some, &w, NULL);
         assert_same_bits(&y, &all, "linear of fewer rows");
     }
     for (int64_t M = 2; M <= BATCH_ROWS; M++) {
-        struct tensor some = x, y = random_matrix(&t, M, N, 0), one = random_matrix(&t, 1, N, 0), last = y;
-        struct tensor back = random_matrix(&t, M, K, 0), back_one = random_matrix(&t, 1, K, 0),
+        struct tensor some = x, y = random_matrix(t, M, N, 0), one = random_matrix(t, 1, N, 0), last = y;
+        struct tensor back = random_matrix(t, M, K, 0), back_one = random_matrix(t, 1, K, 0),
                       back_last = back;
 
         some.dim[0] = M;
-        t.level->linear(&t.exec, &y, &some, &w, NULL);
-        t.level->linear_transposed(&t.exec, back.data, K, y.data, N, M, &w, false);
+        t->level->linear(&t->exec, &y, &some, &w, NULL);
+        t->level->linear_transposed(&t->exec, back.data, K, y.data, N, M, &w, false);
         some.dim[0] = last.dim[0] = back_last.dim[0] = 1;
         some.data = tensor_f32(&x) + (M - 1) * x.stride;
         last.data = tensor_f32(&y) + (M - 1) * N;
         back_last.data = tensor_f32(&back) + (M - 1) * K;
-        t.level->linear(&t.exec, &one, &some, &w, NULL);
-        t.level->linear_transposed(&t.exec, back_one.data, K, one.data, N, 1, &w, false);
+        t->level->linear(&t->exec, &one, &some, &w, NULL);
+        t->level->linear_transposed(&t->exec, back_one.data, K, one.data, N, 1, &w, false);
         assert_same_bits(&one, &last, "linear of one row");
         assert_same_bits(&back_one, &back_last, "linear_transposed of one row");
     }
+    buffers_check(t);
+}
+
+static void rows_are_independent(void **state)
+{
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (int i = 0; i < N_FLOATS; i++) check_rows(&t, dtypes[i]);
     fixture_end(&t);
 }
 
