@@ -7,19 +7,10 @@ One line a part: its name, the median of the runs in seconds, the tokens of one 
 """
 import argparse
 import random
-import statistics
-import time
 
 import llama_cpp
 
-
-def median(runs: int, work) -> float:
-    seconds = []
-    for _ in range(runs + 1):  # the first is a warm-up
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
+from timing import median
 
 
 def main() -> None:

@@ -4,7 +4,7 @@
 Standard input: {"model": path, "threads": N, "jobs": [{"prompt": [ids], "answer": [ids]}, ...]}. Standard output, for each job:
     greedy   as many tokens as the answer has, the likeliest each time
     forced   for each token of the answer, when all before it are the answer's: the likeliest token, and how much larger its logit is
-             than that of the answer's token (0 where they are the same)
+             than that of the answer's token (0 where they are the same) and than that of the next likeliest
     logits   after the prompt
 """
 import json
@@ -29,8 +29,8 @@ class Peer:
         first = x = self.logits(prompt)
         forced = []
         for token in answer:
-            best = int(x.argmax())
-            forced.append([best, float(x[best] - x[token])])
+            next_best, best = np.argsort(x)[-2:]
+            forced.append([int(best), float(x[best] - x[token]), float(x[best] - x[next_best])])
             x = self.logits([token])
         self.model.reset()
         x, greedy = self.logits(prompt), []

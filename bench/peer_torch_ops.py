@@ -6,27 +6,16 @@
 float32 activations; 16-bit weights are met with activations of the same type, which is what a PyTorch user would run.
 """
 import argparse
-import statistics
-import time
 
 import torch
+
+from timing import median_within
 
 SIZES = [(1024, 1024), (1024, 3072), (1024, 4096), (4096, 1024), (1536, 4608), (1536, 8192), (4096, 1536),
          (1408, 6144), (2048, 5632), (5120, 5120), (5120, 13824), (13824, 5120), (5632, 5120)]
 ROWS = [1, 4, 8, 16, 32, 257, 351, 1515]
 TYPES = {"f32": torch.float32, "bf16": torch.bfloat16, "f16": torch.float16}
 MEMORY = 512 << 20
-
-
-def median_time(run, seconds):
-    run(0)
-    times, spent = [], 0.0
-    while spent < seconds or len(times) < 6:
-        start = time.perf_counter()
-        run(len(times) + 1)
-        times.append(time.perf_counter() - start)
-        spent += times[-1]
-    return statistics.median(times)
 
 
 def main():
@@ -45,7 +34,7 @@ def main():
                 weights = [torch.rand(n, k).to(dtype) for _ in range(max(1, min(MEMORY // size, 64)))]
                 x = torch.rand(m, k).to(dtype)
                 with torch.inference_mode():
-                    t = median_time(lambda i: torch.nn.functional.linear(x, weights[i % len(weights)]), args.s)
+                    t = median_within(args.s, lambda i: torch.nn.functional.linear(x, weights[i % len(weights)]))
                 figure, unit = (size / t, "GB/s") if m <= 4 else (2 * m * k * n / t, "GFLOP/s")
                 print(f"linear\t{name}\t{m}\t{k}\t{n}\t{t * 1e3:.3f}\t{figure / 1e9:.1f}\t{unit}", flush=True)
 

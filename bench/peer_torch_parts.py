@@ -8,13 +8,13 @@ prefill of 309 and 341 positions, and one token behind them; a few layers are ti
 One line a part: its name, the median of the runs in seconds.
 """
 import argparse
-import statistics
-import time
 
 import timm
 import torch
 from transformers import Blip2QFormerConfig, Blip2QFormerModel, Blip2VisionConfig, Blip2VisionModel
 from transformers import DynamicCache, LlamaConfig, LlamaModel
+
+from timing import median
 
 VIEW = (1, 3, 224, 224)
 # width, feed-forward, heads, key/value heads, layers in all, layers timed, positions of the prompt with its image
@@ -30,15 +30,6 @@ def encoder(part: str):
     if part == "dinov2":
         return timm.create_model("vit_giant_patch14_dinov2", img_size=224, num_classes=0, global_pool=""), VIEW
     return Blip2VisionModel(Blip2VisionConfig()), VIEW
-
-
-def median(runs: int, work) -> float:
-    seconds = []
-    for _ in range(runs + 1):  # the first is a warm-up
-        start = time.perf_counter()
-        work()
-        seconds.append(time.perf_counter() - start)
-    return statistics.median(seconds[1:])
 
 
 def time_qformer(args) -> None:
