@@ -1,6 +1,6 @@
 /*
- * log.h - the answers of a run on disk: one JSON object a line, appended as soon as it is known, so that whatever ends a run, nothing that was
- * computed is lost and nothing is asked twice.
+ * log.h - the answers of a run on disk: one JSON object a line (journal.h), appended as soon as it is known, so that whatever ends a run,
+ * nothing that was computed is lost and nothing is asked twice.
  *
  *   OUT/answers.jsonl        line 1: the header: what was asked of whom, how
  *                            then a line per answer, in the order of finishing
@@ -8,12 +8,15 @@
  *
  * Invariants: (1) A line is written by one call and then flushed to the system, so a killed process leaves at most one broken line, the
  * last, which a reader drops and a writer cuts off. (2) The header is written whole before the first answer (by renaming), so a log has
- * one or is none. (3) Of two lines with the same index the first counts. (4) A log is only appended to by a run with the same header; the
- * first key in which they differ is named.
+ * one or is none. (3) Of lines with the same index the first that has an answer counts, or, if none has, the first. (4) A log is only appended
+ * to by a run with the same header; the first key in which they differ is named. (5) One process at a time appends to a file.
+ *
+ * Of the header only `eval` means something to this module: it is what makes a line a header. What trial.h writes into it stands there.
  */
 #ifndef SPHINX_EVAL_LOG_H
 #define SPHINX_EVAL_LOG_H
 
+#include "core/arena.h"
 #include "core/status.h"
 
 #include <jansson.h>
@@ -40,7 +43,7 @@ struct log_file; /* one that is being appended to */
 
 /* Opens OUT/answers.jsonl (rank 0) or OUT/answers.RANK.jsonl to append to, making folder and header where there are none. `header` must equal
  * the one that is there: else BAD_ARGUMENT names the first key that differs, unless force, which keeps the old answers and
- * writes the new header. */
+ * writes the new header. BAD_ARGUMENT also where another process is at it. */
 enum status log_open(struct log_file **l, const char *directory, int rank, json_t *header, bool force,
                      struct err *e);
 /* On failure (a full disk) the broken line is cut off again. */
@@ -52,13 +55,20 @@ struct log_answers {
     json_t *header;          /* NULL: there is no log */
     struct log_entry *entry; /* [n] */
     size_t n;
-    void *memory;
+    struct arena memory;
 };
 
+/* Errors name file and line. Of a log whose files have different headers, that of the lowest rank counts. */
 enum status log_read(struct log_answers *a, const char *directory, struct err *e);
+/* The same for one file that is in memory. */
+enum status log_read_memory(struct log_answers *a, const char *name, const char *data, size_t size,
+                            struct err *e);
 void log_answers_free(struct log_answers *a); /* accepts a zeroed one */
 
-/* Brings the files of all ranks together into answers.jsonl, atomically. For one rank when all are done. */
+/* Of an answer or failure of this index, or NULL. */
+const struct log_entry *log_find(const struct log_answers *a, int64_t index);
+
+/* Brings the files of all ranks together into answers.jsonl, atomically (journal.h). For one rank when none has a file open. */
 enum status log_merge(const char *directory, struct err *e);
 
 #endif

@@ -1,0 +1,1 @@
+sphinx_test(eval log LINK sphinx_eval)
