@@ -1,1 +1,3 @@
 sphinx_test(eval log LINK sphinx_eval)
+sphinx_test(eval table LINK sphinx_eval)
+sphinx_test(eval report LINK sphinx_eval)
