@@ -47,10 +47,17 @@ enum status img_read(struct image *im, const char *path, const struct img_option
 
 /* An image of the given size, all zero (black). The sides must be 1..IMG_SIDE_MAX. */
 enum status img_init(struct image *im, int width, int height, struct err *e);
+/* copy is empty. */
+enum status img_copy(struct image *copy, const struct image *im, struct err *e);
 void img_free(struct image *im); /* accepts an empty image; leaves it empty */
 
 /* An image file in PNG: to memory that the caller frees, or to a file that is replaced atomically. */
 enum status img_png_encode(const struct image *im, unsigned char **data, size_t *size, struct err *e);
 enum status img_png_write(const struct image *im, const char *path, struct err *e);
+
+/* The same in JPEG, of quality 1..100 as libjpeg counts, colors at half the resolution. Errors: UNSUPPORTED (a side over 65500),
+ * NO_MEMORY. */
+enum status img_jpeg_encode(const struct image *im, int quality, unsigned char **data, size_t *size,
+                            struct err *e);
 
 #endif

@@ -1,3 +1,3 @@
-foreach(noun decode resample transform views draw)
+foreach(noun decode resample transform views draw jpeg_writer)
   sphinx_test(image ${noun} LINK sphinx_image PkgConfig::ZLIB)
 endforeach()
