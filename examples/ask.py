@@ -32,6 +32,7 @@ class AskOptions(c.Structure):
         ("stop", c.POINTER(c.c_char_p)),
         ("n_stop", c.c_size_t),
         ("ignore_eos", c.c_bool),
+        ("answer_prefix", c.c_char_p),
         ("lookup", c.c_int),
         ("draft_max", c.c_int),
         ("draft_min", c.c_int),

@@ -110,6 +110,9 @@ typedef struct sphinx_model_info {
 /* Pointers are borrowed from the model. */
 SPHINX_API void sphinx_model_get_info(const sphinx_model *model, sphinx_model_info *info);
 
+/* Tells models apart by the content of their weights and their sizes: hexadecimal, in hex [65]. Takes some 10 ms. */
+SPHINX_API void sphinx_model_identity(const sphinx_model *model, char *hex);
+
 /* Token ids of a text, begin-of-sentence first if `bos`; *ids is released with sphinx_free. */
 SPHINX_API sphinx_status sphinx_tokenize(const sphinx_model *model, const char *text, size_t size, bool bos,
                                          int32_t **ids, size_t *n_ids, sphinx_error *error);
@@ -135,6 +138,10 @@ typedef struct sphinx_session_options {
     /* A smaller model with the same vocabulary that guesses ahead: the answers are the same, only sooner. It looks at the image too, if it
      * has encoders. Closed after the session. NULL: none. */
     sphinx_model *draft;
+    /* An answer depends on the image, the dialogue and the options alone, to the last bit, whatever was asked before or beside it: of earlier
+     * work only the image's own rows of the key/value cache are used, and these are always computed by themselves. Without it more is used again,
+     * and last bits may differ. */
+    bool independent;
     sphinx_report report;
 } sphinx_session_options;
 
@@ -149,6 +156,15 @@ SPHINX_API sphinx_status sphinx_session_image_file(sphinx_session *session, cons
 /* The same for a file in memory; `name` stands for it in messages. */
 SPHINX_API sphinx_status sphinx_session_image_memory(sphinx_session *session, const void *data, size_t size,
                                                      const char *name, sphinx_error *error);
+/* The same in two halves, of which the first needs no model and may run in any thread: an image is decoded once, ahead of time, and any
+ * number of sessions look at it. options: apply_exif and pixels_max count, and must be those of the sessions; may be NULL. */
+typedef struct sphinx_image sphinx_image;
+SPHINX_API sphinx_status sphinx_image_open(sphinx_image **image, const void *data, size_t size,
+                                           const char *name, const sphinx_session_options *options,
+                                           sphinx_error *error);
+SPHINX_API void sphinx_image_close(sphinx_image *image); /* NULL is allowed */
+SPHINX_API sphinx_status sphinx_session_image(sphinx_session *session, const sphinx_image *image,
+                                              sphinx_error *error);
 SPHINX_API bool sphinx_session_has_image(const sphinx_session *session);
 /* Takes the image away and starts anew. */
 SPHINX_API void sphinx_session_image_clear(sphinx_session *session);
@@ -193,6 +209,9 @@ typedef struct sphinx_ask_options {
     const char *const *stop; /* [n_stop] texts that end the answer besides "\n###" */
     size_t n_stop;
     bool ignore_eos; /* goes on to max_tokens: for measurements */
+    /* What the answer begins with, put in the model's mouth right behind "### Assistant:": " The answer is". Not in the answer's text. NULL:
+     * nothing. */
+    const char *answer_prefix;
     /* Guessing ahead, which changes no answer: several tokens are checked in one step. */
     int lookup;        /* tokens at a time that the prompt and the answer so far suggest, 0 to 16; 0: off */
     int draft_max;     /* tokens at a time that the session's draft model suggests, 0 to 16 */
@@ -266,6 +285,22 @@ SPHINX_API sphinx_status sphinx_ask(sphinx_session *session, const char *questio
                                     const sphinx_ask_options *options, sphinx_answer **answer,
                                     sphinx_error *error);
 SPHINX_API void sphinx_answer_free(sphinx_answer *answer); /* NULL is allowed */
+
+/* ---- how well a text is foreseen ----------------------------------------------------------------------------- */
+
+typedef struct sphinx_score {
+    size_t tokens;  /* that were foreseen: all but the begin-of-sentence of each window */
+    size_t windows; /* the text is cut into stretches that fill the context, each foreseen for itself */
+    size_t right;   /* tokens that were the likeliest */
+    double
+        logprob; /* sum of the natural logarithms of their probabilities: perplexity = exp(-logprob / tokens) */
+    double seconds;
+} sphinx_score;
+
+/* Of every token of a text (UTF-8), how probable it was behind all before it and the session's image, if it has one. The conversation is not
+ * read, and stays. `window`: positions of a stretch, image words included; 0: the context. Progress is told as "score". */
+SPHINX_API sphinx_status sphinx_session_score(sphinx_session *session, const char *text, size_t size,
+                                              int window, sphinx_score *score, sphinx_error *error);
 
 /* ---- many questions at once --------------------------------------------------------------------------------- */
 

@@ -75,6 +75,14 @@ enum status img_init(struct image *im, int width, int height, struct err *e)
     return STATUS_OK;
 }
 
+enum status img_copy(struct image *copy, const struct image *im, struct err *e)
+{
+    enum status st = img_init(copy, im->width, im->height, e);
+
+    if (st == STATUS_OK) memcpy(copy->rgb, im->rgb, (size_t)im->width * (size_t)im->height * 3);
+    return st;
+}
+
 void img_free(struct image *im)
 {
     free(im->rgb);

@@ -182,6 +182,14 @@ void sphinx_model_get_info(const sphinx_model *m, sphinx_model_info *info)
                                  .seconds_load = m->seconds_load };
 }
 
+void sphinx_model_identity(const sphinx_model *m, char *hex)
+{
+    struct digest d;
+
+    identity_model(&d, &m->network);
+    digest_hex(&d, hex);
+}
+
 sphinx_status sphinx_tokenize(const sphinx_model *m, const char *text, size_t size, bool bos, int32_t **ids,
                               size_t *n_ids, sphinx_error *error)
 {
@@ -250,6 +258,7 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     s->report = public_report(&o->report);
     s->report.cancel = &s->cancel;
     s->without = o->without;
+    s->independent = o->independent;
     s->image_options = (struct img_options){ .pixels_max = o->pixels_max, .apply_exif = o->apply_exif };
     s->system = strdup(o->system != NULL ? o->system : conv_system_default);
     s->system_given = o->system != NULL;
@@ -300,18 +309,82 @@ void sphinx_session_close(sphinx_session *s)
     free(s);
 }
 
-static enum status set_image(sphinx_session *s, const void *data, size_t size, const char *name,
-                             struct err *e)
-{
-    struct image_settings settings = { s->image_options.apply_exif, s->without };
-    struct image im = { 0 };
-    struct digest key;
-    enum status st = img_decode(&im, data, size, name, &s->image_options, e);
+struct sphinx_image {
+    struct image im;
+    struct digest file; /* of the bytes that it was decoded from */
+    bool apply_exif;
+};
 
-    identity_image(&key, data, size, &settings);
-    if (st == STATUS_OK) st = session_set_image(s, &im, &key, e);
+static enum status decode(sphinx_image *image, const void *data, size_t size, const char *name,
+                          const struct img_options *options, struct err *e)
+{
+    image->apply_exif = options->apply_exif;
+    identity_file(&image->file, data, size);
+    return img_decode(&image->im, data, size, name, options, e);
+}
+
+sphinx_status sphinx_image_open(sphinx_image **image, const void *data, size_t size, const char *name,
+                                const sphinx_session_options *o, sphinx_error *error)
+{
+    struct img_options options = { 0 };
+    struct err e = { 0 };
+    enum status st;
+
+    *image = calloc(1, sizeof **image);
+    if (*image == NULL) return public_status(err_no_memory(&e, "image"), &e, error);
+    if (o != NULL) options = (struct img_options){ .pixels_max = o->pixels_max, .apply_exif = o->apply_exif };
+    st = decode(*image, data, size, name, &options, &e);
+    if (st != STATUS_OK) {
+        sphinx_image_close(*image);
+        *image = NULL;
+    }
+    return public_status(st, &e, error);
+}
+
+void sphinx_image_close(sphinx_image *image)
+{
+    if (image == NULL) return;
+    img_free(&image->im);
+    free(image);
+}
+
+/* Takes im over on success. */
+static enum status set_image(sphinx_session *s, const sphinx_image *image, struct image *im, struct err *e)
+{
+    struct image_settings settings = { image->apply_exif, s->without };
+    struct digest key;
+    enum status st;
+
+    identity_image(&key, &image->file, &settings);
+    st = session_set_image(s, im, &key, e);
     atomic_store(&s->cancel, false);
-    img_free(&im);
+    return st;
+}
+
+sphinx_status sphinx_session_image(sphinx_session *s, const sphinx_image *image, sphinx_error *error)
+{
+    struct image copy = { 0 };
+    struct err e = { 0 };
+    enum status st = STATUS_OK;
+
+    if (image->apply_exif != s->image_options.apply_exif)
+        st = err_set(&e, STATUS_BAD_ARGUMENT,
+                     "the image was opened with another setting of apply_exif than the session's");
+    if (st == STATUS_OK) st = img_copy(&copy, &image->im, &e);
+    if (st == STATUS_OK) st = set_image(s, image, &copy, &e);
+    img_free(&copy);
+    return public_status(st, &e, error);
+}
+
+static enum status set_image_file(sphinx_session *s, const void *data, size_t size, const char *name,
+                                  struct err *e)
+{
+    sphinx_image image = { 0 };
+    enum status st = decode(&image, data, size, name, &s->image_options, e);
+
+    if (st == STATUS_OK) st = set_image(s, &image, &image.im, e);
+    atomic_store(&s->cancel, false);
+    img_free(&image.im);
     return st;
 }
 
@@ -319,7 +392,7 @@ sphinx_status sphinx_session_image_memory(sphinx_session *s, const void *data, s
                                           sphinx_error *error)
 {
     struct err e = { 0 };
-    enum status st = set_image(s, data, size, name, &e);
+    enum status st = set_image_file(s, data, size, name, &e);
 
     return public_status(st, &e, error);
 }
@@ -331,7 +404,8 @@ sphinx_status sphinx_session_image_file(sphinx_session *s, const char *path, sph
     size_t size = 0;
     enum status st = file_read(path, IMG_FILE_SIZE_MAX, &data, &size, &e);
 
-    if (st == STATUS_OK) st = set_image(s, data, size, strcmp(path, "-") == 0 ? "standard input" : path, &e);
+    if (st == STATUS_OK)
+        st = set_image_file(s, data, size, strcmp(path, "-") == 0 ? "standard input" : path, &e);
     free(data);
     return public_status(st, &e, error);
 }

@@ -42,7 +42,8 @@ static enum status prepare_ids(struct asking *a, struct err *e)
     int32_t *prompt = NULL;
     enum status st;
 
-    st = session_prompt(s, a->question, max_tokens, &prompt, &a->n_prompt, &a->facts.dropped_turns, e);
+    st = session_prompt(s, a->question, a->options.answer_prefix, max_tokens, &prompt, &a->n_prompt,
+                        &a->facts.dropped_turns, e);
     if (st != STATUS_OK) return st;
     a->n = a->n_prompt;
     a->facts.image_tokens = (size_t)session_words(s);
@@ -209,6 +210,8 @@ void asking_take(struct asking *a)
 
     if (!a->stepped) a->facts.cached_tokens = (size_t)a->part.reused;
     a->stepped = true;
+    if (a->session->independent && e.code == STATUS_OK && a->part.logits == NULL)
+        recall_share_image(a->session);
     if (e.code == STATUS_OK && a->part.logits != NULL) {
         if (!a->started) start_decoding(a);
         if (!a->done) draw_and_check(a, &e);
@@ -243,6 +246,23 @@ void asking_step(struct asking *const *a, size_t n, struct ctx *c, struct step_p
     for (size_t i = 0; i < n; i++) asking_take(a[i]);
 }
 
+/* The dialogue's next turn, with what was put in the model's mouth. */
+static enum status append_turn(const struct asking *a, const char *text, struct err *e)
+{
+    const char *begins = a->options.answer_prefix;
+    char *whole;
+    enum status st;
+
+    if (begins == NULL) return session_append(a->session, a->question, text, e);
+    while (*begins == ' ') begins++; /* the template has one */
+    whole = malloc(strlen(begins) + strlen(text) + 1);
+    if (whole == NULL) return err_no_memory(e, "conversation");
+    strcpy(stpcpy(whole, begins), text);
+    st = session_append(a->session, a->question, whole, e);
+    free(whole);
+    return st;
+}
+
 /* ---- ending -------------------------------------------------------------------------------------------------- */
 
 static enum status make_answer(struct asking *a, sphinx_answer **answer, struct err *e)
@@ -261,7 +281,7 @@ static enum status make_answer(struct asking *a, sphinx_answer **answer, struct 
     st = answer_make(answer, a->session, &a->stream, a->ids + a->n_prompt, a->logprobs, a->n - a->n_prompt,
                      &a->facts, e);
     if (st != STATUS_OK) return st;
-    st = session_append(a->session, a->question, (*answer)->text, e);
+    st = append_turn(a, (*answer)->text, e);
     if (st == STATUS_OK) {
         a->session->seconds_encode = a->session->seconds_image_cache = 0;
         return STATUS_OK;

@@ -27,8 +27,9 @@ struct image_settings {
     unsigned without; /* bits 1 << enum encoder */
 };
 
-/* size bytes of an image file, as they are to be looked at. */
-void identity_image(struct digest *d, const void *data, size_t size, const struct image_settings *s);
+/* size bytes of an image file; and these as they are to be looked at. */
+void identity_file(struct digest *d, const void *data, size_t size);
+void identity_image(struct digest *d, const struct digest *file, const struct image_settings *s);
 
 /* What decides the words of every image beside its key: the encoders' and the mixer's weights and sizes, and how they are computed.
  * `level` is the backend's. */

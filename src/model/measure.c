@@ -7,7 +7,12 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { RUNS_MAX = 101 };
+enum {
+    RUNS_MAX = 101,
+    GUESSES_MAX = 8, /* checked at a time; half of it is measured too */
+    CHECK_SHARE =
+        4, /* one step that checks for so many that decode: they take longer, and their number does not matter */
+};
 
 struct measuring {
     struct measure *out;
@@ -20,6 +25,7 @@ struct measuring {
     unsigned char *memory;               /* for the bandwidth */
     struct work work;
     struct kv_cache kv;
+    double seconds_step; /* of decoding one token */
     uint32_t random;
     /* The encoders of the run that is going on. */
     double encoder_seconds[ENCODER_COUNT];
@@ -71,15 +77,17 @@ static int compare_doubles(const void *a, const void *b)
 }
 
 /* Takes the median of the runs' times [n], which it sorts. */
-static struct measure_part *add_part(struct measuring *g, const char *name, double *times, int n,
-                                     struct work work, double tokens)
+static struct measure_part *add_part(struct measuring *g, enum measure_kind kind, const char *name,
+                                     double *times, int n, struct work work, double tokens)
 {
     struct measure *m = g->out;
     struct measure_part *p = &m->parts[m->n_parts];
 
     if (m->n_parts == MEASURE_PARTS_MAX) return NULL;
     qsort(times, (size_t)n, sizeof *times, compare_doubles);
-    *p = (struct measure_part){ .seconds = times[n / 2], .least = times[0], .most = times[n - 1] };
+    *p = (struct measure_part){
+        .kind = kind, .seconds = times[n / 2], .least = times[0], .most = times[n - 1]
+    };
     snprintf(p->name, sizeof p->name, "%s", name);
     p->work = work;
     p->tokens = tokens;
@@ -170,19 +178,19 @@ static bool measure_image(struct measuring *g)
     look_at_limits(g);
     for (int i = 0; i < ENCODER_COUNT; i++) {
         if ((g->network->config.variant->encoders >> i & 1) == 0) continue;
-        finish_part(g, add_part(g, encoder_names[i], times[i], runs, g->encoder_work[i], 0),
+        finish_part(g, add_part(g, MEASURE_ENCODER, encoder_names[i], times[i], runs, g->encoder_work[i], 0),
                     g->weights[component_of((enum encoder)i)]);
     }
-    finish_part(g, add_part(g, "image", times[ENCODER_COUNT], runs, g->work, 0),
+    finish_part(g, add_part(g, MEASURE_IMAGE, "image", times[ENCODER_COUNT], runs, g->work, 0),
                 g->weights[COMPONENT_DINOV2]);
     return true;
 }
 
 /* ---- language ---------------------------------------------------------------------------------------------------- */
 
-/* One step: T positions from `position` on of each of `sequences` sequences, which own `room` rows of the cache each. Logits of the last
- * position; of several sequences (then T is 1) of each. */
-static bool step(struct measuring *g, int sequences, int64_t room, int64_t position, int64_t T)
+/* One step: T positions from `position` on of each of `sequences` sequences, which own `room` rows of the cache each. Logits of all
+ * positions, or of the last one alone. */
+static bool step(struct measuring *g, int sequences, int64_t room, int64_t position, int64_t T, bool last)
 {
     struct ctx *c = &g->ctx;
     const struct llama *llama = &g->network->llama;
@@ -203,7 +211,7 @@ static bool step(struct measuring *g, int sequences, int64_t room, int64_t posit
     }
     h = llama_forward(c, llama, llama_embed(c, llama, ids, b.T), &b, &g->kv);
     if (h == NULL) return false;
-    llama_logits(c, llama, sequences == 1 ? rows(c, h, T - 1, 1) : h);
+    llama_logits(c, llama, last ? rows(c, h, b.T - 1, 1) : h);
     return c->err.code == STATUS_OK;
 }
 
@@ -217,39 +225,66 @@ static bool measure_prefill(struct measuring *g, int T)
         double start = clock_seconds();
 
         begin_run(g);
-        if (!step(g, 1, T, 0, T)) return false;
+        if (!step(g, 1, T, 0, T, true)) return false;
         if (r >= 0) times[r] = clock_seconds() - start;
     }
     look_at_limits(g);
-    finish_part(g, add_part(g, name, times, g->o->runs, g->work, T), g->weights[COMPONENT_LLAMA]);
+    finish_part(g, add_part(g, MEASURE_PREFILL, name, times, g->o->runs, g->work, T),
+                g->weights[COMPONENT_LLAMA]);
     return true;
 }
 
-/* `sequences` at once, o->tokens steps behind `position` positions, whose keys and values are whatever the cache holds. */
-static bool measure_decode(struct measuring *g, int sequences, int64_t position)
+/* Some steps behind `position` positions, whose keys and values are whatever the cache holds: T tokens of each of `sequences`, which own
+ * `room` rows of the cache each. Each step goes on where the last began plus one. */
+static struct measure_part *measure_steps(struct measuring *g, const char *name, int steps, int sequences,
+                                          int64_t room, int64_t position, int64_t T)
 {
-    int64_t room = position + g->o->tokens;
     struct work work = { 0 };
     double times[RUNS_MAX];
-    char name[32];
 
-    snprintf(name, sizeof name, sequences > 1 ? "decode x%d" : "decode", sequences);
     for (int r = -1; r < g->o->runs; r++) {
         double start = clock_seconds();
 
         work = (struct work){ 0 };
-        for (int i = 0; i < (r < 0 ? 1 : g->o->tokens); i++) {
+        for (int i = 0; i < (r < 0 ? 1 : steps); i++) {
             begin_run(g);
-            if (!step(g, sequences, room, position + i, 1)) return false;
+            if (!step(g, sequences, room, position + i, T, false)) return NULL;
             work.flop += g->work.flop;
             work.bytes += g->work.bytes;
         }
         if (r >= 0) times[r] = clock_seconds() - start;
     }
     look_at_limits(g);
-    finish_part(g, add_part(g, name, times, g->o->runs, work, (double)sequences * g->o->tokens),
-                g->weights[COMPONENT_LLAMA]);
-    return true;
+    return add_part(g, T > 1 ? MEASURE_CHECK : MEASURE_DECODE, name, times, g->o->runs, work,
+                    (double)(steps * sequences * T));
+}
+
+/* o->tokens steps of `sequences` at once. */
+static bool measure_decode(struct measuring *g, int sequences, int64_t position)
+{
+    struct measure_part *p;
+    char name[32];
+
+    snprintf(name, sizeof name, sequences > 1 ? "decode x%d" : "decode", sequences);
+    p = measure_steps(g, name, g->o->tokens, sequences, position + g->o->tokens, position, 1);
+    if (p != NULL && sequences == 1) g->seconds_step = p->seconds / g->o->tokens;
+    finish_part(g, p, g->weights[COMPONENT_LLAMA]);
+    return p != NULL;
+}
+
+/* Of a sequence that guesses its next tokens, as far as the room of decoding goes. */
+static bool measure_check(struct measuring *g, int guesses, int64_t position)
+{
+    int steps = (g->o->tokens + CHECK_SHARE - 1) / CHECK_SHARE;
+    struct measure_part *p;
+    char name[32];
+
+    if (steps + guesses > g->o->tokens) return true;
+    snprintf(name, sizeof name, "check %d", guesses);
+    p = measure_steps(g, name, steps, 1, position + g->o->tokens, position, 1 + guesses);
+    if (p != NULL && g->seconds_step > 0) p->cost = p->seconds / steps / g->seconds_step;
+    finish_part(g, p, g->weights[COMPONENT_LLAMA]);
+    return p != NULL;
 }
 
 static bool measure_language(struct measuring *g)
@@ -259,9 +294,10 @@ static bool measure_language(struct measuring *g)
     for (int i = 0; i < g->o->n_prompts; i++) {
         if (!measure_prefill(g, g->o->prompts[i])) return false;
     }
-    if (g->o->tokens > 0 && !measure_decode(g, 1, position)) return false;
-    if (g->o->tokens > 0 && g->o->sequences > 1) return measure_decode(g, g->o->sequences, position);
-    return true;
+    if (g->o->tokens == 0) return true;
+    if (!measure_decode(g, 1, position)) return false;
+    if (g->o->sequences > 1 && !measure_decode(g, g->o->sequences, position)) return false;
+    return measure_check(g, GUESSES_MAX / 2, position) && measure_check(g, GUESSES_MAX, position);
 }
 
 /* The cache for the longest of it all, filled with zeros as fresh memory is. */

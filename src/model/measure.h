@@ -1,7 +1,7 @@
 /*
  * measure.h - how long a model takes here, and how near that is to what the machine can do (`sphinx bench`).
  *
- *   limits ── each encoder ── prefill of so many tokens ── decoding one by one, and several sequences at once
+ *   limits ── each encoder ── prefill of so many tokens ── decoding one by one, several sequences at once, and the checking of guesses
  *
  * Every figure is the median of several runs. Arithmetic and bytes are counted by the ops themselves (struct work), so a fraction of a
  * limit follows the networks whatever they are; the limit that binds is the one that would take longer, measured before and
@@ -31,13 +31,24 @@ struct measure_options {
     void *user;
 };
 
+enum measure_kind {
+    MEASURE_ENCODER, /* one of an image's */
+    MEASURE_IMAGE,   /* all of it: every encoder, and the mixer */
+    MEASURE_PREFILL,
+    MEASURE_DECODE,
+    MEASURE_CHECK, /* steps of one sequence that check guessed tokens: a token and so many guesses each */
+};
+
 struct measure_part {
-    char name[32]; /* "clip", ..., "image", "prefill 351", "first token", "decode", "decode x8" */
+    enum measure_kind kind;
+    char name[32];               /* "clip", ..., "image", "prefill 351", "decode", "decode x8", "check 4" */
     double seconds, least, most; /* of one run: the median, and the extremes */
-    double tokens;               /* of one run; 0 for encoders */
-    struct work work;            /* of one run */
-    enum limit limit;            /* the one that binds, */
-    double fraction;             /* and how much of it was reached; 0: not counted */
+    double tokens;               /* of one run; 0 for encoders; of guesses, as if all were right */
+    double
+        cost; /* of a step that checks, in steps that decode one token: guessing pays where a step accepts more. Else 0 */
+    struct work work; /* of one run */
+    enum limit limit; /* the one that binds, */
+    double fraction;  /* and how much of it was reached; 0: not counted */
 };
 
 struct measure {

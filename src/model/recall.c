@@ -42,13 +42,27 @@ static bool prefix_of(const struct sphinx_session *s, const int32_t *ids, size_t
 {
     bool sees = s->words != NULL;
 
-    *p = (struct prefix){ sees ? &s->image_key : NULL, session_words(s), ids, n };
+    *p = (struct prefix){ sees ? &s->rows_key : NULL, session_words(s), ids, n };
     return !sees || s->image_keyed;
+}
+
+/* How many of the first n ids' rows a session may share with others, or with itself later: an independent one BOS and the image's
+ * words, which were computed by themselves. */
+static size_t shareable(const struct sphinx_session *s, size_t n)
+{
+    size_t most = s->words != NULL ? 1 : 0;
+
+    return s->independent && n > most ? most : n;
+}
+
+void recall_share_image(struct sphinx_session *s)
+{
+    if (s->n_rows == session_words(s) + 1) recall_keep_rows(s);
 }
 
 void recall_keep_rows(struct sphinx_session *s)
 {
-    size_t n = recall_known_ids(s);
+    size_t n = shareable(s, recall_known_ids(s));
     struct prefix p;
 
     if (n > 0 && prefix_of(s, s->cached, n, &p))
@@ -57,12 +71,14 @@ void recall_keep_rows(struct sphinx_session *s)
 
 void recall_rows(struct sphinx_session *s, const int32_t *ids, size_t n)
 {
-    size_t known = recall_known_ids(s), have = 0, found;
+    size_t known = shareable(s, recall_known_ids(s)), usable = n > 0 ? shareable(s, n - 1) : 0, have = 0,
+           found;
     struct prefix p;
 
-    while (have < known && have + 1 < n && s->cached[have] == ids[have]) have++;
+    if (known < recall_known_ids(s)) s->n_rows = known > 0 ? session_words(s) + (int64_t)known : 0;
+    while (have < known && have < usable && s->cached[have] == ids[have]) have++;
     if (known - have >= ROWS_WORTH_KEEPING) recall_keep_rows(s);
-    if (n < 2 || !prefix_of(s, ids, n - 1, &p)) return;
+    if (usable == 0 || !prefix_of(s, ids, usable, &p)) return;
     found = prefix_cache_take_rows(&s->model->memory, &p, have, s->kv.cache, s->kv.first);
     if (found == have) return;
     memcpy(s->cached, ids, found * sizeof *ids);

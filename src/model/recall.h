@@ -20,6 +20,9 @@ void recall_keep_rows(struct sphinx_session *s);
  * session's slot. */
 void recall_rows(struct sphinx_session *s, const int32_t *ids, size_t n);
 
+/* For independent sessions: the rows of the image, as soon as all are there, for others that look at it. */
+void recall_share_image(struct sphinx_session *s);
+
 /* Of how many ids, image words included, all rows are there. */
 size_t recall_known_ids(const struct sphinx_session *s);
 

@@ -85,14 +85,24 @@ void session_show_draft(struct sphinx_session *s)
 
     session_drop_image(s->draft);
     if (!s->draft->model->network.sees) return;
-    st = img_init(&copy, s->image.width, s->image.height, &e);
-    if (st == STATUS_OK) {
-        memcpy(copy.rgb, s->image.rgb, (size_t)copy.width * (size_t)copy.height * 3);
-        st = session_set_image(s->draft, &copy, s->image_keyed ? &s->image_key : NULL, &e);
-    }
+    st = img_copy(&copy, &s->image, &e);
+    if (st == STATUS_OK) st = session_set_image(s->draft, &copy, s->image_keyed ? &s->image_key : NULL, &e);
     img_free(&copy);
     if (st != STATUS_OK && st != STATUS_CANCELLED)
         report_warn(&s->report, "the draft model does not see the image: %s", e.text);
+}
+
+void session_key_image(struct sphinx_session *s, const struct digest *key)
+{
+    struct digest_maker m;
+
+    s->image_keyed = true;
+    s->image_key = s->rows_key = *key;
+    if (!s->independent) return;
+    digest_begin(&m);
+    digest_text(&m, "independent");
+    digest_add(&m, key, sizeof *key);
+    digest_end(&m, &s->rows_key);
 }
 
 enum status session_set_image(struct sphinx_session *s, struct image *im, const struct digest *key,
@@ -128,8 +138,8 @@ enum status session_set_image(struct sphinx_session *s, struct image *im, const 
     memset(im, 0, sizeof *im);
     s->words = words;
     s->square = square;
-    s->image_keyed = key != NULL;
-    if (key != NULL) s->image_key = *key;
+    s->image_keyed = false;
+    if (key != NULL) session_key_image(s, key);
     s->image_cached = cached;
     *(cached ? &s->seconds_image_cache : &s->seconds_encode) = clock_seconds() - start;
     memcpy(s->seconds_encoder, seconds, sizeof seconds);
@@ -189,8 +199,8 @@ int64_t session_words(const struct sphinx_session *s)
 }
 
 /* Renders turns `first` and on with the new question, and tokenises. */
-static enum status prompt_ids(struct sphinx_session *s, const char *question, size_t first, int32_t **ids,
-                              size_t *n, struct err *e)
+static enum status prompt_ids(struct sphinx_session *s, const char *question, const char *begins,
+                              size_t first, int32_t **ids, size_t *n, struct err *e)
 {
     size_t count = s->n_turns - first, size;
     struct conv_turn *turns = calloc(count + 1, sizeof *turns);
@@ -199,9 +209,9 @@ static enum status prompt_ids(struct sphinx_session *s, const char *question, si
 
     if (turns == NULL) return err_no_memory(e, "conversation");
     for (size_t i = 0; i < count; i++) {
-        turns[i] = (struct conv_turn){ s->turns[first + i].question, s->turns[first + i].answer };
+        turns[i] = (struct conv_turn){ s->turns[first + i].question, s->turns[first + i].answer, NULL };
     }
-    turns[count] = (struct conv_turn){ question, NULL };
+    turns[count] = (struct conv_turn){ question, NULL, begins };
     st = conv_render(s->system, turns, count + 1, &text, &size, e);
     free(turns);
     if (st != STATUS_OK) return st;
@@ -210,8 +220,8 @@ static enum status prompt_ids(struct sphinx_session *s, const char *question, si
     return st;
 }
 
-enum status session_prompt(struct sphinx_session *s, const char *question, int max_tokens, int32_t **ids,
-                           size_t *n, size_t *dropped, struct err *e)
+enum status session_prompt(struct sphinx_session *s, const char *question, const char *begins, int max_tokens,
+                           int32_t **ids, size_t *n, size_t *dropped, struct err *e)
 {
     size_t room, reserve, budget;
     enum status st;
@@ -219,6 +229,8 @@ enum status session_prompt(struct sphinx_session *s, const char *question, int m
     *dropped = 0;
     if (question[0] == '\0') return err_set(e, STATUS_BAD_ARGUMENT, "the question is empty");
     st = text_utf8_check("the question", question, strlen(question), NULL, e);
+    if (st == STATUS_OK && begins != NULL)
+        st = text_utf8_check("the beginning of the answer", begins, strlen(begins), NULL, e);
     if (st != STATUS_OK) return st;
     if (session_words(s) + 2 > s->model->context) {
         return err_set(e, STATUS_BAD_ARGUMENT,
@@ -229,7 +241,7 @@ enum status session_prompt(struct sphinx_session *s, const char *question, int m
     reserve = max_tokens < 0 ? 1 : (size_t)max_tokens;
     budget = room - (reserve < room / 2 ? reserve : room / 2);
     for (;;) {
-        st = prompt_ids(s, question, *dropped, ids, n, e);
+        st = prompt_ids(s, question, begins, *dropped, ids, n, e);
         if (st != STATUS_OK || *n <= budget || *dropped == s->n_turns) break;
         free(*ids);
         ++*dropped;

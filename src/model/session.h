@@ -48,7 +48,8 @@ struct sphinx_session {
     struct report report;
     sphinx_report report_public;
     atomic_bool cancel;
-    bool asking; /* a question is under way */
+    bool asking;      /* a question is under way */
+    bool independent; /* see sphinx_session_options */
     unsigned without;
     struct img_options image_options;
     char *system;
@@ -60,6 +61,8 @@ struct sphinx_session {
     int64_t n_words;
     struct digest
         image_key; /* of identity.h; where image_keyed is false it is not known, and nothing is remembered */
+    struct digest
+        rows_key; /* stands for the image where rows are remembered: those of independent sessions are apart */
     bool image_keyed, image_cached; /* cached: the words came from a cache, not from the encoders */
     double seconds_encode, seconds_image_cache, /* of the image, until the next answer has told them */
         seconds_encoder[ENCODER_COUNT];
@@ -80,6 +83,8 @@ struct sphinx_session {
  * are not encoded again. key NULL: the caches are left out of it. */
 enum status session_set_image(struct sphinx_session *s, struct image *im, const struct digest *key,
                               struct err *e);
+/* What the session's image is known by from now on. */
+void session_key_image(struct sphinx_session *s, const struct digest *key);
 /* The session's draft looks at the session's new image, if it can. Should it fail, it guesses blind. */
 void session_show_draft(struct sphinx_session *s);
 /* Takes the image away, and the conversation. */
@@ -87,11 +92,11 @@ void session_drop_image(struct sphinx_session *s);
 void session_clear_turns(struct sphinx_session *s);
 enum status session_append(struct sphinx_session *s, const char *question, const char *answer, struct err *e);
 
-/* The prompt for the next question: the whole dialogue rendered and tokenised, BOS first, made to leave room for max_tokens (-1: for one)
- * by leaving out the oldest turns (*dropped, counted) and then, if need be, by cutting ids after BOS. A last question that
+/* The prompt for the next question: the whole dialogue rendered and tokenised, BOS first, `begins` (NULL: nothing) last, which the answer goes
+ * on from; made to leave room for max_tokens (-1: for one) by leaving out the oldest turns (*dropped, counted) and then, if need be, by cutting ids after BOS. A last question that
  * alone is longer than the context is BAD_ARGUMENT. *ids is malloc'ed. */
-enum status session_prompt(struct sphinx_session *s, const char *question, int max_tokens, int32_t **ids,
-                           size_t *n, size_t *dropped, struct err *e);
+enum status session_prompt(struct sphinx_session *s, const char *question, const char *begins, int max_tokens,
+                           int32_t **ids, size_t *n, size_t *dropped, struct err *e);
 
 /* The sampler as o says. BAD_ARGUMENT names the option that is out of range. */
 enum status session_prepare_sampler(struct sphinx_session *s, const sphinx_ask_options *o, struct err *e);

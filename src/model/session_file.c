@@ -153,11 +153,11 @@ static enum status become(struct sphinx_session *s, const struct prompt_content 
     if (c->has_image) {
         s->n_words = k->n_words;
         s->square = img_square_of(IMG_TRANSFORM_PADDED_RESIZE, c->image_width, c->image_height);
-        s->image_key = c->image;
-        s->image_keyed = s->image_cached = true;
+        session_key_image(s, &c->image);
+        s->image_cached = true;
     }
     if (s->draft != NULL && c->has_image) session_show_draft(s);
-    take_rows(s, c);
+    if (!s->independent) take_rows(s, c); /* nobody knows in what portions they were computed */
     for (size_t i = 0; i < c->n_turns && st == STATUS_OK; i++)
         st = session_append(s, c->turns[i].question, c->turns[i].answer, e);
     return st;
@@ -169,14 +169,15 @@ static enum status restore(struct sphinx_session *s, const char *path, const voi
     struct image_settings settings = { s->image_options.apply_exif, s->without };
     struct prompt_setting setting;
     struct prompt_cache cache;
-    struct digest key;
+    struct digest file, key;
     enum status st;
 
     setting_of(&setting, s);
     st = prompt_cache_open(&cache, path, &setting, e);
     if (st != STATUS_OK) return st;
     if (image != NULL) {
-        identity_image(&key, image, image_size, &settings);
+        identity_file(&file, image, image_size);
+        identity_image(&key, &file, &settings);
         if (!cache.content.has_image || !digest_equal(&key, &cache.content.image))
             st = err_set(e, STATUS_UNSUPPORTED, "%s: is a prompt cache about %s image", path,
                          cache.content.has_image ? "another" : "no");

@@ -20,6 +20,16 @@ int64_t step_missing(const struct step_part *p)
     return session_words(p->session) + (int64_t)p->n - held(p);
 }
 
+/* How many of p's missing positions, from p->from on, the next call computes. */
+static int64_t rows_of_call(const struct step_part *p, int64_t missing)
+{
+    const struct sphinx_session *s = p->session;
+    int64_t image_end = session_words(s) > 0 ? session_words(s) + 1 : 0, rows = missing;
+
+    if (s->independent && p->from < image_end) rows = image_end - p->from;
+    return rows <= BATCH_ROWS || rows <= s->model->chunk ? rows : s->model->chunk;
+}
+
 /* Settles what the step computes of p, and takes memory for its logits if they come out of it. */
 static bool prepare(struct ctx *c, struct step_part *p)
 {
@@ -31,7 +41,7 @@ static bool prepare(struct ctx *c, struct step_part *p)
     assert((int64_t)p->n + session_words(s) <= s->model->context);
     assert(p->n_logits == 1 || missing <= BATCH_ROWS);
     p->from = p->reused = held(p);
-    p->rows = missing <= BATCH_ROWS || missing <= s->model->chunk ? missing : s->model->chunk;
+    p->rows = rows_of_call(p, missing);
     p->logits = NULL;
     s->n_rows = p->from;
     if (p->rows < missing) return true;

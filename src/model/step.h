@@ -7,7 +7,7 @@
  * A part's numbers do not depend on the other parts of the step, to the last bit, for a kernel gives a row the same bits beside any
  * other rows as long as they are few (BATCH_ROWS), and:
  *   1. A part with more rows than that is computed in calls of its own, `chunk` rows at a time, one call a step. Where the calls begin
- *      depends on the part alone.
+ *      depends on the part alone; of an independent session one begins behind the image.
  *   2. The other parts share calls of at most BATCH_ROWS rows, none of them cut in two.
  */
 #ifndef SPHINX_MODEL_STEP_H

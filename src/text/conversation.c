@@ -37,7 +37,10 @@ static void render(struct writer *w, const char *system, const struct conv_turn 
         put(w, turns[i].question);
         put(w, CONV_STOP);
         put(w, " Assistant:");
-        if (turns[i].answer == NULL) continue; /* no space: the model writes it with its first word */
+        if (turns[i].answer == NULL) { /* no space: the model writes it with its first word */
+            if (turns[i].begins != NULL) put(w, turns[i].begins);
+            continue;
+        }
         put(w, " ");
         put(w, turns[i].answer);
         put(w, CONV_STOP);

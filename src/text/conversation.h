@@ -31,6 +31,8 @@ extern const char conv_system_default[];
 struct conv_turn {
     const char *question;
     const char *answer; /* without CONV_STOP; NULL for the answer that is to come, in the last turn only */
+    const char
+        *begins; /* of the answer to come: what it goes on from, right behind "Assistant:"; NULL: nothing */
 };
 
 /* Renders the dialogue. system NULL stands for conv_system_default. *text is malloc'ed and ends in NUL; size

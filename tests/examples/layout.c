@@ -25,6 +25,7 @@ static void ask_options(void)
     FIELD(sphinx_ask_options, stop);
     FIELD(sphinx_ask_options, n_stop);
     FIELD(sphinx_ask_options, ignore_eos);
+    FIELD(sphinx_ask_options, answer_prefix);
     FIELD(sphinx_ask_options, lookup);
     FIELD(sphinx_ask_options, draft_max);
     FIELD(sphinx_ask_options, draft_min);

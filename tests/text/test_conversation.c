@@ -27,7 +27,8 @@ static void expect_text(const char *system, const struct conv_turn *turns, size_
 
 static void test_template(void **state)
 {
-    struct conv_turn turns[] = { { "What's in the image?", NULL }, { "Then how does it look like?", NULL } };
+    struct conv_turn turns[] = { { .question = "What's in the image?" },
+                                 { .question = "Then how does it look like?" } };
 
     (void)state;
     expect_text(NULL, turns, 1, SYSTEM "\n\n### Human: What's in the image?\n### Assistant:");
@@ -39,12 +40,16 @@ static void test_template(void **state)
     expect_text(NULL, turns, 1, SYSTEM "\n\n### Human: What's in the image?\n### Assistant: A cat.\n###");
     turns[0].answer = "";
     expect_text("Be brief.", turns, 1, "Be brief.\n\n### Human: What's in the image?\n### Assistant: \n###");
+    turns[0].answer = NULL;
+    turns[0].begins = " The answer is";
+    expect_text("Be brief.", turns, 1,
+                "Be brief.\n\n### Human: What's in the image?\n### Assistant: The answer is");
     expect_text(NULL, NULL, 0, SYSTEM "\n\n###");
 }
 
 static void test_open_turns(void **state)
 {
-    struct conv_turn turns[] = { { "a", NULL }, { "b", "c" } };
+    struct conv_turn turns[] = { { .question = "a" }, { .question = "b", .answer = "c" } };
     char *text;
     struct err e = { 0 };
 
@@ -52,7 +57,7 @@ static void test_open_turns(void **state)
     assert_int_equal(conv_render(NULL, turns, 2, &text, NULL, &e), STATUS_BAD_ARGUMENT);
     assert_string_equal(e.text, "turn 1 of the dialogue has no answer, only the last may be open");
     assert_null(text);
-    turns[0] = (struct conv_turn){ NULL, "x" };
+    turns[0] = (struct conv_turn){ .answer = "x" };
     assert_int_equal(conv_render(NULL, turns, 2, &text, NULL, NULL), STATUS_BAD_ARGUMENT);
 }
 
