@@ -1,0 +1,11 @@
+/* metric_list.h - the metrics by name, for metric.c's list. Each is described at the head of its file. */
+#ifndef SPHINX_EVAL_METRIC_LIST_H
+#define SPHINX_EVAL_METRIC_LIST_H
+
+#include "eval/metric.h"
+
+extern const struct metric metric_vqa;
+extern const struct metric metric_exact, metric_relaxed, metric_anls, metric_math;
+extern const struct metric metric_box;
+
+#endif
