@@ -5,7 +5,6 @@
  */
 #include <jansson.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "cli/commands.h"
 #include "cli/interrupt.h"
@@ -67,6 +66,7 @@ static void print_part(void *user, const struct measure *m, int i)
     output_printf("%-14s %9.3f s (%.3f .. %.3f)", p->name, p->seconds, p->least, p->most);
     if (p->tokens > 0) output_printf(" %9.2f tokens/s", p->tokens / p->seconds);
     output_printf(" %9.1f GFLOP %8.2f GB", p->work.flop / 1e9, p->work.bytes / 1e9);
+    if (p->cost > 0) output_printf(" a step costs %.2f of one token", p->cost);
     if (p->fraction > 0) output_printf(" %5.1f %% of the %s limit", 100 * p->fraction, limit_name(p->limit));
     output_printf("\n");
     output_flush();
@@ -96,6 +96,7 @@ static json_t *part_json(const struct measure_part *p)
         json_object_set_new(part, "tokens", json_real(p->tokens));
         json_object_set_new(part, "tokens_per_second", json_real(p->tokens / p->seconds));
     }
+    if (p->cost > 0) json_object_set_new(part, "cost", json_real(p->cost));
     if (p->fraction > 0) {
         json_object_set_new(part, "limit", json_string(limit_name(p->limit)));
         json_object_set_new(part, "fraction", json_real(p->fraction));
@@ -134,9 +135,9 @@ static double seconds_first_token(const struct measure *m)
     bool prefilled = false;
 
     for (int i = 0; i < m->n_parts; i++) {
-        bool prefill = strncmp(m->parts[i].name, "prefill", 7) == 0;
+        bool prefill = m->parts[i].kind == MEASURE_PREFILL;
 
-        if (strcmp(m->parts[i].name, "image") == 0 || (prefill && !prefilled)) seconds += m->parts[i].seconds;
+        if (m->parts[i].kind == MEASURE_IMAGE || (prefill && !prefilled)) seconds += m->parts[i].seconds;
         prefilled = prefilled || prefill;
     }
     return seconds;

@@ -40,6 +40,13 @@ parts "prefill 5" "prefill 9" decode
 awk -v a="$("$json_value" "$tmp/out" parts 0 flop)" -v b="$("$json_value" "$tmp/out" parts 1 flop)" \
     'BEGIN { exit !(b > 1.5 * a && b < 2.5 * a) }' || failed "the work of 9 positions is not about 9/5 of that of 5"
 
+# Checking four guesses: two steps of five positions each, where decoding took six of one.
+runs 0 bench -m $tiny/llama_ens --json --runs 1 --prefill 5 --tokens 6 --sequences 1 --no-image
+parts "prefill 5" decode "check 4"
+positive parts 2 cost
+awk -v a="$("$json_value" "$tmp/out" parts 1 flop)" -v b="$("$json_value" "$tmp/out" parts 2 flop)" \
+    'BEGIN { exit !(b > 1.4 * a && b < 2 * a) }' || failed "the work of checking is not about 10/6 of that of decoding"
+
 runs 0 bench -m $tiny/llama_ens --runs 1 --tokens 2
 contains "$tmp/out" "first token"
 contains "$tmp/out" "of the"
