@@ -5,6 +5,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "sphinx.h"
+
 /* Upstream's models see this many positions. */
 enum { CONTEXT = 4096 };
 
@@ -132,6 +134,7 @@ enum status description_keys(const struct model_description *d, bool text_only, 
     general_keys(d, text_only, type, k);
     llama_keys(&d->config->llama, k);
     st = tokenizer_keys(d->tokenizer, k, e);
+    gguf_key_string(k, GGUF_KEY_VERSION, SPHINX_VERSION);
     gguf_key_string(k, GGUF_KEY_LLAMA_TYPE, d->config->variant->llama_type);
     gguf_key_string(k, GGUF_KEY_CONFIG, json);
     file = tok_file(d->tokenizer, &size);

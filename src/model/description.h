@@ -5,6 +5,7 @@
  *   meta.json          sphinx.llama_type   string
  *   config.json        sphinx.config       string, the file's text
  *   tokenizer.model    sphinx.tokenizer    array of u8, the file's bytes
+ *                      sphinx.version      string, of the program that wrote the file: for people, nothing reads it
  *
  * A GGUF file also has the keys that other programs of its kind read: general.*, llama.* and tokenizer.ggml.*. They repeat what the
  * three say. Its architecture is `llama` where it holds the language model alone, which any of these programs runs, else `sphinx`.
@@ -17,6 +18,7 @@
 #include "text/tokenizer.h"
 
 #define GGUF_KEY_ARCHITECTURE "general.architecture"
+#define GGUF_KEY_VERSION      "sphinx.version"
 #define GGUF_KEY_LLAMA_TYPE   "sphinx.llama_type"
 #define GGUF_KEY_CONFIG       "sphinx.config"
 #define GGUF_KEY_TOKENIZER    "sphinx.tokenizer"

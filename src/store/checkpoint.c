@@ -146,6 +146,28 @@ static enum status gguf_translate(struct gguf_file *f, struct err *e)
     return STATUS_OK;
 }
 
+/* The tensors of a translated file. Where a LLaMA has no output matrix, its embeddings are that too, under both names. */
+static enum status gguf_fill(struct checkpoint *c, struct ckpt_shard *s, const struct gguf_file *f,
+                             struct err *e)
+{
+    static const char embeddings[] = "tok_embeddings.weight", output[] = "output.weight";
+    const struct raw_tensor *tied = NULL;
+    struct raw_tensor *twin;
+
+    if (f->count > 0 && bsearch(output, f->tensors, f->count, sizeof *f->tensors, by_key) == NULL)
+        tied = bsearch(embeddings, f->tensors, f->count, sizeof *f->tensors, by_key);
+    s->tensors = arena_calloc(&c->arena, f->count + 1, sizeof *s->tensors);
+    twin = arena_calloc(&c->arena, 1, sizeof *twin);
+    if (s->tensors == NULL || twin == NULL) return err_no_memory(e, f->path);
+    for (size_t i = 0; i < f->count; i++) s->tensors[s->count++] = &f->tensors[i];
+    if (tied == NULL) return STATUS_OK;
+    *twin = *tied;
+    twin->name = output;
+    s->tensors[s->count++] = twin;
+    qsort(s->tensors, s->count, sizeof *s->tensors, by_pointer_name);
+    return STATUS_OK;
+}
+
 static enum status gguf_take(struct gguf_file *f, const char *path, struct err *e)
 {
     static const char key_parts[] = "split.count";
@@ -203,7 +225,7 @@ static enum status file_open(struct checkpoint *c, struct ckpt_source *s, const 
     s->n_files++;
     if (s->format == CKPT_SAFETENSORS)
         return shard_fill(c, shard, f->safetensors.tensors, f->safetensors.count, path, e);
-    if (s->format == CKPT_GGUF) return shard_fill(c, shard, f->gguf.tensors, f->gguf.count, path, e);
+    if (s->format == CKPT_GGUF) return gguf_fill(c, shard, &f->gguf, e);
     return shard_fill(c, shard, f->torch.tensors, f->torch.count, path, e);
 }
 

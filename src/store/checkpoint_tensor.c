@@ -405,12 +405,11 @@ static enum status missing(const struct checkpoint *c, const char *name, struct 
 
 static enum status request_answer(struct request *q, const char *name, struct tensor *out)
 {
-    const struct ckpt_rule *rule = q->rule;
     enum status st;
 
-    assert(rule->n_dims >= (rule->split != CKPT_REPLICATED) && rule->n_dims <= TENSOR_DIMS_MAX);
-    assert((rule->split != CKPT_COLUMNS && rule->split != CKPT_EXPERT_ROWS) || rule->n_dims == 2);
-    assert(rule->split != CKPT_EXPERT_ROWS || (rule->experts > 0 && q->expert < rule->experts));
+    assert(q->rule->n_dims >= (q->rule->split != CKPT_REPLICATED) && q->rule->n_dims <= TENSOR_DIMS_MAX);
+    assert((q->rule->split != CKPT_COLUMNS && q->rule->split != CKPT_EXPERT_ROWS) || q->rule->n_dims == 2);
+    assert(q->rule->split != CKPT_EXPERT_ROWS || (q->rule->experts > 0 && q->expert < q->rule->experts));
     assert(q->ranks > 0 && q->rank >= 0 && q->rank < q->ranks);
     memset(out, 0, sizeof *out);
     q->name = ckpt_name_find(q->c, name);

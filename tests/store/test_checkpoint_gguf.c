@@ -251,6 +251,38 @@ static void other_paths_come_on_top(void **state)
     scratch_close(&s);
 }
 
+static void embeddings_are_the_output_where_none_is(void **state)
+{
+    static const struct tensor_spec both[] = { { "output.weight", DTYPE_F32, 2, { F, D } },
+                                               { "blk.0.ffn_norm.weight", DTYPE_F16, 1, { D } },
+                                               { "token_embd.weight", DTYPE_Q8_0, 2, { F, D } } };
+    static const struct ckpt_rule rule = { CKPT_ROWS, 0, 2, { F, D } };
+    struct scratch s;
+
+    (void)state;
+    scratch_open(&s);
+    for (size_t tied = 0; tied < 2; tied++) {
+        const char *path = scratch_path(&s, "x.gguf");
+        struct tensor embeddings, output;
+        struct checkpoint *c;
+        struct err e = { 0 };
+
+        gguf_write(path, both + tied, 3 - tied, NULL);
+        c = open_paths(&path, 1);
+        assert_int_equal(ckpt_count(c), 3);
+        for (size_t i = 0; i + 1 < ckpt_count(c); i++)
+            assert_true(strcmp(ckpt_entry(c, i)->name, ckpt_entry(c, i + 1)->name) < 0);
+        if (ckpt_tensor(c, "tok_embeddings.weight", &rule, 1, 2, &embeddings, &e) != STATUS_OK ||
+            ckpt_tensor(c, "output.weight", &rule, 1, 2, &output, &e) != STATUS_OK)
+            fail_msg("%s", e.text);
+        assert_int_equal(output.dtype, tied ? DTYPE_Q8_0 : DTYPE_F32);
+        assert_true((output.data == embeddings.data) == tied);
+        check_values(&output, F / 2 * D, D, 1);
+        ckpt_close(c);
+    }
+    scratch_close(&s);
+}
+
 static void sets_that_are_no_model_are_refused(void **state)
 {
     static const struct tensor_spec both[] = { { "blk.0.ffn_norm.weight", DTYPE_F32, 1, { 1 } },
@@ -283,6 +315,7 @@ int main(void)
         cmocka_unit_test(blocks_are_shared_out),
         cmocka_unit_test(experts_come_in_either_form),
         cmocka_unit_test(other_paths_come_on_top),
+        cmocka_unit_test(embeddings_are_the_output_where_none_is),
         cmocka_unit_test(sets_that_are_no_model_are_refused),
     };
 
