@@ -216,6 +216,39 @@ INLINE void load_turned(const unsigned char *const *row, size_t offset, vi out[4
     out[3] = __builtin_shufflevector(ab2, cd2, LANES4(2, 3, WIDTH + 2, WIDTH + 3));
 }
 
+/* The same 16 bytes in every four lanes. */
+INLINE vi splat_sixteen(const void *p)
+{
+#if SIMD_WIDTH == 16 && defined(__AVX512F__)
+    return (vi)_mm512_broadcast_i32x4(_mm_loadu_si128(p));
+#elif SIMD_WIDTH == 8 && defined(__AVX2__)
+    return (vi)_mm256_broadcastsi128_si256(_mm_loadu_si128(p));
+#else
+    vi v;
+
+    for (int i = 0; i < WIDTH / 4; i++) memcpy((char *)&v + 16 * i, p, 16);
+    return v;
+#endif
+}
+
+/* Sums of add_products, or of add_signed. */
+INLINE vi add_sums(vi a, vi b, bool with_signs)
+{
+    return SUMS_WIDE || with_signs ? a + b : (vi)((vu16_all)a + (vu16_all)b);
+}
+
+/* Sums of four lanes each, to row by lane: lane r is the sum of lanes r / 4 * 4 .. r / 4 * 4 + 3 of s[r % 4]. */
+INLINE vi sum_fours(const vi s[4], bool with_signs)
+{
+    vi a = add_sums(__builtin_shufflevector(s[0], s[1], LANES4(0, WIDTH, 1, WIDTH + 1)),
+                    __builtin_shufflevector(s[0], s[1], LANES4(2, WIDTH + 2, 3, WIDTH + 3)), with_signs);
+    vi b = add_sums(__builtin_shufflevector(s[2], s[3], LANES4(0, WIDTH, 1, WIDTH + 1)),
+                    __builtin_shufflevector(s[2], s[3], LANES4(2, WIDTH + 2, 3, WIDTH + 3)), with_signs);
+
+    return add_sums(__builtin_shufflevector(a, b, LANES4(0, 1, WIDTH, WIDTH + 1)),
+                    __builtin_shufflevector(a, b, LANES4(2, 3, WIDTH + 2, WIDTH + 3)), with_signs);
+}
+
 /* The f16 at each row's offset. */
 INLINE vf load_halves(const unsigned char *const *row, size_t offset)
 {

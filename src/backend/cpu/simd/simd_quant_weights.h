@@ -45,6 +45,32 @@ INLINE bool has_signs(enum dtype t)
     return t == DTYPE_Q8_0 && !SUMS_WIDE;
 }
 
+/* A scale of 256 columns, with factors for parts of them. */
+INLINE bool has_factors(enum dtype t)
+{
+    return t == DTYPE_Q4_K || t == DTYPE_Q6_K;
+}
+
+/* How many factors 32 columns have. */
+INLINE int parts_of(enum dtype t)
+{
+    return t == DTYPE_Q6_K ? 2 : 1;
+}
+
+/* Whether sums of products need no total_of. */
+INLINE bool sums_ready(enum dtype t)
+{
+    return has_signs(t) || (SUMS_WIDE && !has_factors(t));
+}
+
+INLINE size_t block_bytes(enum dtype t)
+{
+    return t == DTYPE_Q4_0   ? sizeof(struct quant_q4_0)
+           : t == DTYPE_Q8_0 ? sizeof(struct quant_q8_0)
+           : t == DTYPE_Q4_K ? sizeof(struct quant_q4_k)
+                             : sizeof(struct quant_q6_k);
+}
+
 INLINE void unpack_q4_0(struct quant_weights *w, int block, int v, const unsigned char *const *row, size_t at)
 {
     vi turned[4];
@@ -165,6 +191,43 @@ INLINE void unpack_part(enum dtype t, struct quant_weights *w, int part, int blo
             }
         }
     }
+}
+
+/* ---- not turned ----------------------------------------------------------------------------------------------- */
+
+/* 16 columns of rows 0, 4, 8, ..., each in four lanes: a half of 32 columns, the block `block` of those in the type's block at
+ * `at`. */
+INLINE vi load_columns(enum dtype t, const unsigned char *const *row, size_t at, int block, int half)
+{
+    int quarter = block % 4, sixteen = 16 * half;
+    vi q, high;
+
+    if (t == DTYPE_Q8_0) {
+        q = load_fourths(row, at + offsetof(struct quant_q8_0, q) + (size_t)sixteen);
+        return SUMS_WIDE ? q ^ (vi)((vu){ 0 } + 0x80808080u) : q;
+    }
+    if (t == DTYPE_Q4_0) {
+        q = load_fourths(row, at + offsetof(struct quant_q4_0, q));
+        return shift_right(q, 4 * half) & 0x0f0f0f0f;
+    }
+    if (t == DTYPE_Q4_K) {
+        q = load_fourths(row, at + offsetof(struct quant_q4_k, q) + (size_t)(block / 2 * 32 + sixteen));
+        return shift_right(q, block % 2 * 4) & 0x0f0f0f0f;
+    }
+    q = load_fourths(row, at + offsetof(struct quant_q6_k, low) +
+                              (size_t)(block / 4 * 64 + quarter % 2 * 32 + sixteen));
+    high = load_fourths(row, at + offsetof(struct quant_q6_k, high) + (size_t)(block / 4 * 32 + sixteen));
+    high = quarter < 2 ? (vi)((vu)high << (4 - 2 * quarter)) : shift_right(high, 2 * quarter - 4);
+    return (shift_right(q, quarter / 2 * 4) & 0x0f0f0f0f) | (high & 0x30303030);
+}
+
+/* What belongs to the type's block at `at` of WIDTH rows, but for q. */
+INLINE void unpack_scales(enum dtype t, struct quant_weights *w, const unsigned char *const *row, size_t at)
+{
+    if (t == DTYPE_Q4_0) w->scale[0][0] = load_halves(row, at + offsetof(struct quant_q4_0, scale));
+    if (t == DTYPE_Q8_0) w->scale[0][0] = load_halves(row, at + offsetof(struct quant_q8_0, scale));
+    if (t == DTYPE_Q4_K) unpack_q4_k_groups(w, 0, row, at);
+    if (t == DTYPE_Q6_K) unpack_q6_k_groups(w, 0, row, at);
 }
 
 #endif
