@@ -52,6 +52,22 @@ static const char *choice_lines(const struct record *r, struct arena *a)
     return text;
 }
 
+/* The value that stands for the place "{...}" at p, and the place's length; NULL: these braces are none. *plain counts the places {}. */
+static const char *value_at(const char *p, const char *const *value, int *plain, size_t *length)
+{
+    static const char *const names[] = { "{hint}", "{question}", "{choices}" };
+
+    if (strncmp(p, "{}", 2) == 0) {
+        *length = 2;
+        return *plain < 3 ? value[(*plain)++] : NULL;
+    }
+    for (int i = 0; i < 3; i++) {
+        *length = strlen(names[i]);
+        if (strncmp(p, names[i], *length) == 0) return value[3 + i];
+    }
+    return NULL;
+}
+
 static int count_places(const char *template)
 {
     int n = 0;
@@ -60,27 +76,37 @@ static int count_places(const char *template)
     return n;
 }
 
+/* Writes the prompt, or with `to` NULL only measures it. */
+static size_t fill(char *to, const char *template, const char *const *value)
+{
+    size_t size = 0, length;
+    int plain = 0;
+
+    while (*template != '\0') {
+        const char *text = *template == '{' ? value_at(template, value, &plain, &length) : NULL;
+        size_t n = text != NULL ? strlen(text) : 1;
+
+        if (to != NULL) memcpy(to + size, text != NULL ? text : template, n);
+        template += text != NULL ? length : 1;
+        size += n;
+    }
+    return size;
+}
+
 const char *record_prompt(const struct benchmark *b, const struct record *r, struct arena *a)
 {
-    const char *one[] = { r->question }, *several[] = { r->hint != NULL ? r->hint : "N/A", r->question, "" };
-    const char *from = b->prompt;
-    int n = count_places(b->prompt);
-    const char *const *value = n > 1 ? several : one;
-    size_t size = strlen(b->prompt) + 1;
-    char *text, *at;
+    const char *hint = r->hint != NULL ? r->hint : "N/A", *choices = choice_lines(r, a);
+    /* what {} is, the first, second and third time; and what the names are */
+    const char *value[] = { hint, r->question, choices, hint, r->question, choices };
+    char *text;
+    size_t size;
 
-    if (n > 1) several[2] = choice_lines(r, a);
-    if (n > 3 || (n > 1 && several[2] == NULL)) return NULL;
-    for (int i = 0; i < n; i++) size += strlen(value[i]);
-    text = at = arena_alloc(a, size);
+    if (choices == NULL) return NULL;
+    if (count_places(b->prompt) == 1) value[0] = r->question;
+    size = fill(NULL, b->prompt, value);
+    text = arena_alloc(a, size + 1);
     if (text == NULL) return NULL;
-    for (int i = 0; i < n; i++) {
-        const char *place = strstr(from, "{}");
-
-        memcpy(at, from, (size_t)(place - from));
-        at = stpcpy(at + (place - from), value[i]);
-        from = place + 2;
-    }
-    strcpy(at, from);
+    fill(text, b->prompt, value);
+    text[size] = '\0';
     return text;
 }

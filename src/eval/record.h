@@ -64,6 +64,8 @@ struct dataset {
     size_t n;
     size_t n_images; /* different ones */
     size_t n_unique; /* by image, question and id, as upstream counts (spec 11 section 3) */
+    const char *
+        remarks; /* sentences for the report, a line each: what the scores of this dataset depend on; NULL: none */
     struct digest
         digest; /* of all that decides prompts and scores: two runs with equal digests asked the same questions */
     struct arena arena; /* all of the above */
@@ -78,7 +80,9 @@ void dataset_free(struct dataset *d); /* accepts a zeroed one */
  * `data`/image, as the message should name it, is in *wanted). From arena a. */
 const char *record_image_path(const struct record *r, const char *data, struct arena *a, const char **wanted);
 
-/* The question as the benchmark wants it put: its template with {} replaced (spec 11 section 2). From arena a, NULL: no memory. */
+/* The question as the benchmark wants it put: its template with what is in braces replaced. {hint}, {question} and {choices} are these; {} alone is
+ * the question, and where there are two or three they are hint, question and choices in this order (spec 11 section 2). A record without a
+ * hint has "N/A". Choices are lines "A. red". From arena a, NULL: no memory. */
 const char *record_prompt(const struct benchmark *b, const struct record *r, struct arena *a);
 
 #endif
