@@ -1,0 +1,354 @@
+"""Writes tests/data/eval/: answers of every kind, good, odd and malformed, and what each metric makes of them.
+
+Computed without our C: by pycocotools where its code is the definition (average precision of boxes and of joints), else
+derived here from the metrics' descriptions, with Python's own strings, floats and regular expressions, which is what
+the official scripts are written in.
+"""
+
+import json
+import random
+import re
+import sys
+from pathlib import Path
+
+import numpy as np
+
+NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?", re.ASCII)
+SPACE = "\t\n\v\f\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2003\u2028\u2029\u202f\u205f\u3000"
+
+
+def clean(answer: str) -> str:
+    return answer.split("###")[0].strip()
+
+
+def number(text: str):
+    """float(), but for what is no plain number: nan, inf, 1_000."""
+    return float(text) if NUMBER.fullmatch(text.strip()) else None
+
+
+def mean(values) -> float | None:
+    values = list(values)
+    return sum(values) / len(values) if values else None
+
+
+def percent(values):
+    m = mean(values)
+    return None if m is None else 100 * m
+
+
+def case(record: dict, answer: str, score: float, malformed: bool) -> dict:
+    out = {"r": record, "a": answer, "s": score}
+    if malformed:
+        out["m"] = 1
+    return out
+
+
+def by(cases: list, key: str, prefix: str, value=lambda c: c["s"]) -> dict:
+    keys = sorted({c["r"][key] for c in cases if key in c["r"]})
+    return {f"{prefix}: {k}": percent(value(c) for c in cases if c["r"].get(key) == k) for k in keys}
+
+
+def usual(name: str, cases: list, mean_of_categories: bool = False) -> dict:
+    categories = by(cases, "category", "category")
+    first = mean(categories.values()) if mean_of_categories else percent(c["s"] for c in cases)
+    return {name: first} | categories | by(cases, "kind", "kind")
+
+
+def letter(text: str, count: int) -> str:
+    found = re.match(r"(?:\(([A-Z])\))|(?:([A-Z])(?=$|[.)]))", text)
+    found = "" if not found else found[1] or found[2]
+    return found if found and ord(found) - ord("A") < count else ""
+
+
+class Generator:
+    """Random answers: pieces of words, numbers, punctuation, white space of every kind, and noise."""
+
+    def __init__(self, seed: int):
+        self.random = random.Random(seed)
+
+    def pick(self, *things):
+        return self.random.choice(things)
+
+    def chance(self, p: float) -> bool:
+        return self.random.random() < p
+
+    def noise(self, words: list) -> str:
+        n = self.random.randint(0, 5)
+        glue = lambda: self.pick(" ", " ", " ", "", "-", ", ", ".", "\n", "\t", "/", "? ", "'", *SPACE)
+        return "".join(self.pick(*words) + glue() for _ in range(n))
+
+    def wrapped(self, text: str) -> str:
+        """The same answer as a model may write it."""
+        k = self.random.randint(0, 12)
+        return [text, text, text, text.upper(), text.capitalize(), text + ".", text + "\n", f" {text} ", text + "###",
+                text + "\n### Human: more", f'"{text}"', f"{text}\u00a0", f"\u3000{text}.\n"][k]
+
+
+# ---- VQA ------------------------------------------------------------------------------------------------------------
+
+
+class Vqa:
+    PUNCTUATION = list(';/[]"{}()=+\\_-><@`,?!')
+    NUMBERS = dict(none="0", **{w: str(i) for i, w in enumerate(
+        "zero one two three four five six seven eight nine ten".split())})
+
+    def __init__(self, contractions: dict):
+        self.contractions = contractions
+
+    def punctuation(self, text: str) -> str:
+        thousands = re.search(r"[0-9],[0-9]", text)
+        out = text
+        for p in self.PUNCTUATION:
+            beside = p + " " in text or " " + p in text
+            out = out.replace(p, "" if beside or thousands else " ")
+        return re.sub(r"\.(?![0-9])", "", out, count=32)
+
+    def prediction(self, text: str) -> str:
+        text = self.punctuation(text.replace("\n", " ").replace("\t", " ").strip())
+        words = [self.NUMBERS.get(w, w) for w in text.lower().split()]
+        return " ".join(self.contractions.get(w, w) for w in words if w not in ("a", "an", "the"))
+
+    def score(self, record: dict, answer: str) -> tuple[float, bool]:
+        p = self.prediction(clean(answer))
+        texts = record["answers"]
+        entries = record.get("same", list(range(len(texts))))
+        if len(set(texts)) > 1:
+            texts = [self.punctuation(t) for t in texts]
+        if len(texts) == 1:
+            return float(texts[0] == p), p == ""
+        parts = []
+        for i in entries:
+            agree = sum(t == p for t, e in zip(texts, entries) if e != i)
+            parts.append(min(1, agree / 3))
+        return sum(parts) / len(parts), p == ""
+
+
+def contractions_of(path: Path) -> dict:
+    """The table as the C has it; its rows are compared with the published one when that is at hand."""
+    return dict(re.findall(r'\{ "([^"]+)", "([^"]+)" \}', path.read_text()))
+
+
+def vqa(root: Path) -> dict:
+    g, cases = Generator(1), []
+    metric = Vqa(contractions_of(root / "src/eval/vqa_contractions.c"))
+    words = ["yes", "no", "The", "a", "an", "1,000", "km/h", "wi-fi", "u.s.a.", "3.5", "3.", ".5", "10:30", "dont", "Isnt",
+             "two", "NONE", "Ten", "red", "Café", "ÉCLAIR", "$5", "and/or", "somebody'd", "ive", "twas", "yall'd've",
+             "…", "naïve", "50%", "'ow'sat", "[", "(blue)", "x" * 30, "." * 40, "Ⱥ", "K"]
+    for i in range(320):
+        size = g.pick(1, 2, 10, 10, 10, 10)
+        pool = [g.noise(words) for _ in range(g.random.randint(1, 4))] + [g.pick(*words)]
+        texts = [g.pick(*pool) for _ in range(size)] if g.chance(0.8) else [pool[-1]] * size
+        record = {"answers": texts, "category": g.pick("what is", "how many", "is the"),
+                  "kind": g.pick("yes/no", "number", "other")}
+        if g.chance(0.3):  # a file whose entries have no id: equal ones are one
+            record["same"] = [texts.index(t) for t in texts]
+        answer = g.wrapped(g.pick(*texts) if g.chance(0.8) else g.noise(words))
+        cases.append(case(record, answer, *metric.score(record, answer)))
+    for text in metric.contractions:  # every row of the table
+        record = {"answers": [metric.contractions[text], metric.contractions[text] + "!", "other"] * 3,
+                  "category": "table", "kind": "other"}
+        cases.append(case(record, text, *metric.score(record, text)))
+    return {"cases": cases, "figures": usual("accuracy", cases)}
+
+
+# ---- texts ----------------------------------------------------------------------------------------------------------
+
+
+def exact_score(record: dict, answer: str) -> tuple[float, bool]:
+    text = clean(answer)
+    reference = record["answers"][0]
+    if reference in list("ABCDE"):
+        got = letter(text, 5)
+        return float(got == reference), got == ""
+    plain = lambda t: t.replace(".", "").strip().lower()
+    return float(plain(text) == plain(reference)), plain(text) == ""
+
+
+def exact() -> dict:
+    g, cases = Generator(2), []
+    words = ["yes", "no", "Left", "u.s.", "St. John", "ÄRGER", "ωΔ", "décor", "A", "F", "true", "2", "...", "Ǆ", "ЖУК"]
+    for i in range(300):
+        reference = g.pick(*words, *"ABCDE", *"ABCDE")
+        forms = ["{}", "{}.", "({})", "{}) text", "{}. text", "({}) text", "{}: text", "{} text", "The answer is {}", "{}text",
+                 "({}", " {}\n", "{}.text", "{}###B"]
+        answer = g.pick(*forms).format(g.pick(reference, reference, "A", "B", "b", "F"))
+        if g.chance(0.4):
+            answer = g.wrapped(reference)
+        if g.chance(0.1):
+            answer = g.noise(words)
+        record = {"answers": [reference], "category": g.pick("a", "b", "c")}
+        cases.append(case(record, answer, *exact_score(record, answer)))
+    return {"cases": cases, "figures": usual("accuracy", cases)}
+
+
+def relaxed_number(text: str):
+    return None if (x := number(text.rstrip("%"))) is None else x / 100 if text.endswith("%") else x
+
+
+def relaxed_score(record: dict, answer: str, quirks: bool) -> tuple[float, bool]:
+    text, reference = clean(answer), record["answers"][0]
+    p, t = relaxed_number(text), relaxed_number(reference)
+    base = p if quirks else t
+    if p is not None and t is not None and base:
+        return float(abs(p - t) / abs(base) <= 0.05), text == ""
+    return float(text.lower() == reference.lower()), text == ""
+
+
+def relaxed(quirks: bool) -> dict:
+    g, cases = Generator(3), []
+    for i in range(260):
+        t = g.pick(0, 1, 0.57, 14, 2008, 1.216666667, -120, 1e-3, 96.0, 50, 3.3e5)
+        reference = g.pick(str(t), str(t), f"{t}%", "Yes", "green line", f"{t} cm", f"{t:,}", "nan")
+        near = t * (1 + g.pick(0, 0.049, 0.0501, -0.05, 0.05, -0.0476, 0.0526, 0.3))
+        answer = g.pick(f"{near}", f"{near:.3f}", f"{near}%", f"{near * 100}%", f"{near} %", f"+{near}", f"{near}%%", "", ".", "-",
+                        "1e", "inf", "1_000", "0x10", reference.upper(), f"{near}\n", f"{near:.0e}", f"{near:,}", "yes.")
+        if g.chance(0.3):
+            answer = g.wrapped(reference)
+        record = {"answers": [reference], "category": g.pick("human", "augmented")}
+        cases.append(case(record, answer, *relaxed_score(record, answer, quirks)))
+    return {"options": {"upstream_quirks": quirks, "mean_of_categories": not quirks}, "cases": cases,
+            "figures": usual("accuracy", cases, not quirks)}
+
+
+def levenshtein(s: str, t: str) -> int:
+    previous = list(range(len(t) + 1))
+    for i, c in enumerate(s, 1):
+        row = [i]
+        for j, d in enumerate(t, 1):
+            row.append(min(previous[j] + 1, row[-1] + 1, previous[j - 1] + (c != d)))
+        previous = row
+    return previous[-1]
+
+
+def anls_score(record: dict, answer: str) -> tuple[float, bool]:
+    text, best = clean(answer), 0.0
+    fold = lambda t: " ".join(t.lower().split())
+    for reference in record["answers"]:
+        longest = max(len(reference), len(text))
+        similar = 1 - (levenshtein(fold(reference), fold(text)) / longest if longest else 0)
+        best = max(best, similar if similar >= 0.5 else 0)
+    return best, text == ""
+
+
+def anls() -> dict:
+    g, cases = Generator(4), []
+    words = ["0.28", "Lee A. Waller", "University of California", "ITC   Limited", "‘actual’", "ÉTAT", "Paul", "$ 975.00", "12:00 noon",
+             "ЖУРНАЛ", "日本語のテキスト", "x\ty\nz", "4"]
+    for i in range(260):
+        references = [g.pick(*words) for _ in range(g.random.randint(1, 3))]
+        text = list(g.wrapped(g.pick(*references)))
+        for _ in range(g.pick(0, 0, 1, 2, 4, 8)):
+            at = g.random.randint(0, len(text))
+            text[at:at + g.pick(0, 1)] = g.pick([], ["q"], ["é"], [" "], ["Z", "Z"])
+        record = {"answers": references}
+        answer = "".join(text) if g.chance(0.92) else g.pick("", "   ", "###", "no idea " * 40)
+        cases.append(case(record, answer, *anls_score(record, answer)))
+    return {"cases": cases, "figures": usual("ANLS", cases)}
+
+
+def fraction(text: str):
+    parts = text.split("/", 1)
+    values = [number(p) for p in parts]
+    if None in values or (len(values) == 2 and values[1] == 0):
+        return None
+    return values[0] if len(values) == 1 else values[0] / values[1]
+
+
+def math_score(record: dict, answer: str) -> tuple[float, bool]:
+    text, malformed = clean(answer), clean(answer) == ""
+    for reference in record["answers"]:
+        right = text == reference
+        if (t := fraction(reference)) is not None:
+            p = fraction(text)
+            malformed = p is None
+            if p is not None and not right:
+                right = round(p) == t if t == int(t) else abs(p - t) / abs(t) <= 0.04
+        if right:
+            return 1.0, malformed
+    return 0.0, malformed
+
+
+def mathematics() -> dict:
+    g, cases = Generator(5), []
+    for i in range(220):
+        t = g.pick(0, 3, 0.5, 12.5, -7, 1 / 3, 2.5, 1000)
+        reference = g.pick([str(t), str(t)], [f"{t}", repr(float(t))], ["(B)", "B"], ["3/4", "0.75"], ["yes"])
+        answer = g.pick(str(t * 1.039), str(t * 1.041), str(t + 0.4), str(t + 0.5), str(t - 0.5), "3/4", "6/8", "1/0", "/", "1/2/3",
+                        " 3 / 4 ", "", "eval(1)", reference[0], f"{reference[0]}\n", "B", "2**3", f"-{t}", "0.72", "0.7199")
+        record = {"answers": reference, "category": g.pick("algebra", "geometry")}
+        cases.append(case(record, answer, *math_score(record, answer)))
+    return {"cases": cases, "figures": usual("accuracy", cases)}
+
+
+# ---- boxes ----------------------------------------------------------------------------------------------------------
+
+
+def box_score(record: dict, answer: str) -> tuple[float, bool]:
+    f32 = np.float32
+    text = clean(answer)
+    found = re.search(r"\[(.*?)\]", text)
+    values = [number(t) for t in (found[1] if found else text.split("]")[0]).split(",")]
+    if len(values) != 4 or None in values or max(map(abs, values)) > 3e38:
+        return 0.0, True
+    w, h = record["width"], record["height"]
+    truth = list(record["box"])
+    shift = (0, (w - h) // 2) if w > h else ((h - w) // 2, 0)
+    truth = [f32(v + shift[k % 2]) for k, v in enumerate(truth)]
+    box = [f32(v) * f32(max(w, h)) for v in values]
+    if not (box[2] > box[0] and box[3] > box[1]):
+        return 0.0, False
+    area = lambda b: (b[2] - b[0]) * (b[3] - b[1])
+    zero = f32(0)
+    inside = max(min(box[2], truth[2]) - max(box[0], truth[0]), zero) * max(min(box[3], truth[3]) - max(box[1], truth[1]), zero)
+    return float(inside / (area(box) + area(truth) - inside)), False
+
+
+def box() -> dict:
+    g, cases = Generator(6), []
+    for i in range(320):
+        w, h = g.pick((640, 480), (480, 640), (500, 333), (333, 500), (427, 427), (640, 427), (375, 500))
+        x1, y1 = g.random.uniform(0, w * 0.7), g.random.uniform(0, h * 0.7)
+        truth = [round(v, 2) for v in (x1, y1, g.random.uniform(x1 + 5, w), g.random.uniform(y1 + 5, h))]
+        side, dx, dy = max(w, h), max(h - w, 0) // 2, max(w - h, 0) // 2
+        wobble = g.pick(0, 0, 0.02, 0.1, 0.3)
+        p = [(v + (dx, dy)[k % 2]) / side + g.random.uniform(-wobble, wobble) for k, v in enumerate(truth)]
+        digits = g.pick(2, 3, 3, 6)
+        t = [f"{max(v, 0):.{digits}f}" for v in p]
+        j = ",".join(t)
+        answer = g.pick(*[f"[{j}]"] * 8, f"<p>{g.pick('dog', 'a[b')}</p>[{j}]", f"[{','.join(t[:3])}]", f"[{j};{j}]", j, j + "]",
+                        f"[{', '.join(t)}]\n", f"[\n{j}]", f"[[{j}]]", f"[{j},]", f"[{t[2]},{t[3]},{t[0]},{t[1]}]", "", "[]",
+                        "I see no box", f"[{j}", f"text\n[{j}] [0,0,1,1]", f"[{t[0]} {t[1]} {t[2]} {t[3]}]", f"[a,b,c,d] [{j}]",
+                        f"[nan,{','.join(t[1:])}]", f"[-1e-1,{','.join(t[1:])}]", "[0,0,1,1]", f"[{j}]### Human", f"[1e60,0,1,1]",
+                        f"[ {j.replace(',', ' , ')} ]", "[" * 20, f"[.5,.5,.5,.5]", f"] {j}")
+        record = {"box": truth, "width": w, "height": h, "category": g.pick("refcoco_val", "refcoco_testA")}
+        cases.append(case(record, answer, *box_score(record, answer)))
+    right = lambda c: float(c["s"] >= 0.5)
+    return {"cases": cases, "figures": {"accuracy": percent(right(c) for c in cases), "mean IoU": percent(c["s"] for c in cases)}
+            | by(cases, "category", "category", right)}
+
+
+# ---- all ------------------------------------------------------------------------------------------------------------
+
+
+def write(path: Path, golden: dict) -> None:
+    """One case a line."""
+    line = lambda x: json.dumps(x, ensure_ascii=False, separators=(",", ":"))
+    cases = ",\n".join(line(c) for c in golden["cases"])
+    path.write_text('{"options":%s,\n"figures":%s,\n"cases":[\n%s\n]}\n' % (
+        line(golden.get("options")), line(golden["figures"]), cases))
+    print(f"{path.name}: {len(golden['cases'])} cases, {sum('m' in c for c in golden['cases'])} malformed, "
+          f"{next(iter(golden['figures'].items()))}")
+
+
+def main() -> None:
+    root = Path(__file__).resolve().parents[2]
+    out = root / "tests/data/eval"
+    out.mkdir(parents=True, exist_ok=True)
+    goldens = {"vqa": lambda: vqa(root), "exact": exact, "relaxed": lambda: relaxed(False),
+               "relaxed_quirks": lambda: relaxed(True), "anls": anls, "math": mathematics, "box": box}
+    for name in sys.argv[1:] or goldens:
+        write(out / f"{name}.json", goldens[name]())
+
+
+if __name__ == "__main__":
+    main()
