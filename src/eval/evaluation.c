@@ -12,6 +12,13 @@ const char *evaluation_name(const struct evaluation *v)
     return v->label != NULL ? v->label : v->dataset.benchmark->title;
 }
 
+double evaluation_credit(const struct answered *a)
+{
+    double score = isfinite(a->verdict.score) ? a->verdict.score : 0;
+
+    return a->record->has_box ? score >= 0.5 : score;
+}
+
 double evaluation_published(const struct evaluation *v, size_t figure, const char *model)
 {
     const struct benchmark *b = v->dataset.benchmark;

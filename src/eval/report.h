@@ -38,6 +38,9 @@ void evaluation_close(struct evaluation *v); /* accepts a zeroed one */
 
 /* The label or the title. */
 const char *evaluation_name(const struct evaluation *v);
+/* What an answer counts in the main figure of a benchmark that is a mean over answers, 0..1: its score, but for a box 1 where the IoU is 0.5 or
+ * more, else 0. 0 where the score means nothing yet. */
+double evaluation_credit(const struct answered *a);
 /* What was published of one of the benchmark's figures, by its place in v->figures; NaN: nothing. */
 double evaluation_published(const struct evaluation *v, size_t figure, const char *model);
 /* The models of which something was published, over all evaluations, in the order of the entries: at most n_max names, borrowed. Returns
@@ -48,11 +51,11 @@ size_t evaluation_models(const struct evaluation *v, size_t n, const char **mode
 enum status report_text(FILE *f, const struct evaluation *v, size_t n, struct err *e);
 
 /* {"benchmarks": [{"name", "title", "label", "metric", "unit", "score", "low", "high", "figures": [{"name", "value", "low", "high", "n"}],
- * "published": [{"model", "part", "value"}], "questions", "asked", "answers", "malformed", "pending", "missing", "failed", "settings"}]}: what
+ * "published": [{"model", "part", "value"}], "questions", "asked", "answers", "malformed", "pending", "missing", "failed", "settings", "remarks"}]}: what
  * has no value is null; settings are the log's header. NULL: no memory. */
 json_t *report_json(const struct evaluation *v, size_t n);
 
-/* One page, replaced whole. data: where the images are; small pictures of the worst answers' go into the page, as many as it says. */
+/* One page, replaced whole. data: where the images are; small pictures of those of the worst answers go into the page (page.h). */
 enum status report_html(const char *path, const struct evaluation *v, size_t n, const char *data,
                         struct err *e);
 

@@ -60,11 +60,11 @@ static json_t *evaluation_json(const struct evaluation *v)
     const struct benchmark *b = v->dataset.benchmark;
     const struct figure *f = v->figures.n > 0 ? &v->figures.item[0] : NULL;
     json_t *o =
-        json_pack("{s:s, s:s, s:s?, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:O?}", "name", b->name, "title",
+        json_pack("{s:s, s:s, s:s?, s:s, s:s, s:o, s:o, s:o, s:o, s:o, s:O?, s:s?}", "name", b->name, "title",
                   b->title, "label", v->label, "metric", b->metric->name, "unit", b->metric->unit, "score",
                   number(f != NULL ? f->value : NAN), "low", number(f != NULL ? f->low : NAN), "high",
                   number(f != NULL ? f->high : NAN), "figures", figures_json(&v->figures), "published",
-                  published_json(b), "settings", v->log.header);
+                  published_json(b), "settings", v->log.header, "remarks", v->dataset.remarks);
     json_t *counts = counts_json(v);
 
     if (json_object_update(o, counts) != 0) {

@@ -122,6 +122,12 @@ static void print_notes(FILE *f, const struct evaluation *v)
 {
     const char *name = evaluation_name(v);
 
+    for (const char *line = v->dataset.remarks; line != NULL && line[0] != '\0';) {
+        size_t n = strcspn(line, "\n");
+
+        fprintf(f, "%s: %.*s\n", name, (int)n, line);
+        line += n + (line[n] == '\n');
+    }
     if (v->n < v->dataset.n) fprintf(f, "%s: %zu of %zu questions were asked.\n", name, v->n, v->dataset.n);
     if (v->n_missing > 0)
         fprintf(f, "%s: images of %zu questions were not found; they count as wrong.\n", name, v->n_missing);
