@@ -45,9 +45,12 @@ static void layer_params(struct llama_layer *l, const struct llama_config *k, st
     param(v, &l->ffn_norm, PARAM_VECTOR, SPLIT_NONE, SHAPE(dim), "ffn_norm.weight");
     if (k->n_experts > 0) {
         param(v, &l->gate, PARAM_MATRIX, SPLIT_NONE, SHAPE(k->n_experts, dim), "feed_forward.gate.weight");
-        param_experts(v, l->e1, k->n_experts, width, dim, "feed_forward.w1");
-        param_experts(v, l->e2, k->n_experts, width, dim, "feed_forward.w2");
-        param_experts(v, l->e3, k->n_experts, width, dim, "feed_forward.w3");
+        param_experts(v, l->e1, SPLIT_EXPERTS, k->n_experts, width, dim, "feed_forward.w1");
+        if (k->w2_turned)
+            param_experts(v, l->e2, SPLIT_COLUMNS, k->n_experts, dim, width, "feed_forward.w2_turned");
+        else
+            param_experts(v, l->e2, SPLIT_EXPERTS, k->n_experts, width, dim, "feed_forward.w2");
+        param_experts(v, l->e3, SPLIT_EXPERTS, k->n_experts, width, dim, "feed_forward.w3");
     } else {
         param(v, &l->w1, PARAM_MATRIX, SPLIT_ROWS, SHAPE(width, dim), "feed_forward.w1.weight");
         param(v, &l->w2, PARAM_MATRIX, SPLIT_COLUMNS, SHAPE(dim, width), "feed_forward.w2.weight");
@@ -102,8 +105,8 @@ static struct tensor *feed_forward(struct ctx *c, const struct llama_layer *l, s
 
 /* The rows of x that expert e is to answer, through its feed-forward; NULL when there are none.
  *   slot[t*k + j] receives where token t's j-th answer stands. */
-static struct tensor *expert(struct ctx *c, const struct llama_layer *l, int e, struct tensor **x,
-                             const int32_t *choice, int64_t n, int per_token, struct row_ref *slot)
+static struct tensor *expert(struct ctx *c, const struct llama_layer *l, const struct llama_config *k, int e,
+                             struct tensor **x, const int32_t *choice, int64_t n, struct row_ref *slot)
 {
     struct row_ref *ref;
     struct tensor *y;
@@ -117,11 +120,11 @@ static struct tensor *expert(struct ctx *c, const struct llama_layer *l, int e, 
     for (int64_t i = 0; i < n; i++) {
         if (choice[i] != e) continue;
         slot[i] = (struct row_ref){ e, (int32_t)count };
-        ref[count++] = (struct row_ref){ 0, (int32_t)(i / per_token) };
+        ref[count++] = (struct row_ref){ 0, (int32_t)(i / k->n_experts_per_token) };
     }
     y = gather(c, x, ref, count);
     y = swiglu(c, linear(c, y, &l->e1[e], NULL), linear(c, y, &l->e3[e], NULL));
-    return linear_transposed(c, y, &l->e2[e]);
+    return k->w2_turned ? linear(c, y, &l->e2[e], NULL) : linear_transposed(c, y, &l->e2[e]);
 }
 
 /* Every token is answered by its best experts, weighed by the router. Ranks hold a slice of every expert. */
@@ -143,7 +146,7 @@ static struct tensor *mixture(struct ctx *c, const struct llama_layer *l, const 
     order = ctx_alloc(c, (size_t)n, sizeof *order);
     if (slot == NULL || order == NULL) return NULL;
     for (int e = 0; e < k->n_experts; e++) {
-        answers[e] = expert(c, l, e, source, choice, n, k->n_experts_per_token, slot);
+        answers[e] = expert(c, l, k, e, source, choice, n, slot);
     }
     for (int64_t i = 0; i < n; i++) order[i] = (int32_t)i;
     return sum_ranks(c, combine(c, gather(c, answers, slot, n), weight, order, k->n_experts_per_token));

@@ -10,6 +10,7 @@
 struct llama_config {
     int dim, n_layers, n_heads, n_kv_heads, ffn_width, vocab;
     int n_experts, n_experts_per_token;     /* 0: an ordinary feed-forward */
+    bool w2_turned;                         /* e2 is [D, F] each, as GGUF has it, not upstream's [F, D] */
     float norm_eps, rope_theta, rope_scale; /* rope_scale 1: none */
     bool rope_round_bf16;                   /* positions times rope_scale are rounded to bf16 (spec 05) */
 };
@@ -19,7 +20,7 @@ struct llama_layer {
     struct tensor ffn_norm;
     struct tensor w1, w2, w3;    /* w2(silu(w1 x) * w3 x) */
     struct tensor gate;          /* with experts: the router, */
-    struct tensor *e1, *e2, *e3; /* and E of each [F, D]; e2 is stored transposed */
+    struct tensor *e1, *e2, *e3; /* and E of each [F, D], of e2 w2_turned tells */
 };
 
 struct llama {

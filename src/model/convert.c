@@ -25,7 +25,7 @@ struct planned {
     struct param param;
     struct ckpt_rule rule;
     bool joined;     /* from separate biases (load.h) */
-    bool transposed; /* experts' [F, D] each becomes [D, F] */
+    bool transposed; /* each expert's matrix is turned: upstream's w2 to that of llama.cpp, or back */
 };
 
 struct conversion {
@@ -62,35 +62,55 @@ static bool grow(struct conversion *c)
     return tensors != NULL && plans != NULL;
 }
 
+static bool ends_with(const char *text, const char *end)
+{
+    size_t n = strlen(text), n_end = strlen(end);
+
+    return n >= n_end && strcmp(text + n - n_end, end) == 0;
+}
+
+/* Turns an experts' w2 that lies the other way round than the format has it: its name in *name, its shape in t. */
+static void place_turned(struct conversion *c, const struct param *p, struct planned *plan,
+                         struct written_tensor *t, const char **name)
+{
+    static const char upstream[] = ".feed_forward.w2", turned[] = ".feed_forward.w2_turned";
+    bool want = c->format == MODEL_GGUF_LLAMA;
+    const char *from = want ? upstream : turned;
+
+    plan->transposed = ends_with(p->name, from);
+    if (!plan->transposed) return;
+    *name = arena_printf(&c->arena, "%.*s%s", (int)(strlen(p->name) - strlen(from)), p->name,
+                         want ? turned : upstream);
+    t->split = SPLIT_EXPERTS;
+    t->dim[0] = p->experts * p->dim[1];
+    t->dim[1] = p->dim[0] / p->experts;
+}
+
 /* The name and shape that the format wants. */
 static void place(struct conversion *c, const struct param *p, struct planned *plan, struct written_tensor *t)
 {
     char name[LOAD_NAME_MAX];
-    int layer;
+    const char *upstream = p->name;
 
     t->split = p->split;
     t->experts = p->experts;
     t->n_dims = p->n_dims;
     memcpy(t->dim, p->dim, sizeof t->dim);
+    place_turned(c, p, plan, t, &upstream);
+    if (upstream == NULL) return;
     if (c->format == MODEL_TORCH || c->format == MODEL_SAFETENSORS) {
-        t->name = arena_printf(&c->arena, "llma.%s", p->name);
+        t->name = arena_printf(&c->arena, "llma.%s", upstream);
         return;
     }
     t->split = SPLIT_NONE;
     t->experts = 1;
-    if (!gguf_name_from_upstream(p->name, name, sizeof name))
+    if (!gguf_name_from_upstream(upstream, name, sizeof name))
         err_set(&c->err, STATUS_UNSUPPORTED, "%s: the name is too long", p->name);
-    plan->transposed = c->format == MODEL_GGUF_LLAMA && p->split == SPLIT_EXPERTS &&
-                       sscanf(p->name, "layers.%d.feed_forward.w2", &layer) == 1 &&
-                       strcmp(strrchr(p->name, '.'), ".w2") == 0;
-    if (plan->transposed) snprintf(name, sizeof name, "blk.%d.ffn_down_exps.weight", layer);
-    if (p->split == SPLIT_EXPERTS && gguf_name_is_experts(name)) {
-        int64_t width = p->dim[0] / p->experts;
-
+    if (gguf_name_is_experts(name)) {
         t->n_dims = 3;
+        t->dim[2] = t->dim[1];
+        t->dim[1] = t->dim[0] / p->experts;
         t->dim[0] = p->experts;
-        t->dim[1] = plan->transposed ? p->dim[1] : width;
-        t->dim[2] = plan->transposed ? width : p->dim[1];
     }
     t->name = arena_strdup(&c->arena, name);
 }
@@ -103,8 +123,8 @@ static void choose(struct conversion *c, const struct planned *plan, struct writ
     enum dtype wanted;
 
     if (plan->transposed) { /* rows are those of the result */
-        p.dim[0] = t->dim[0] * t->dim[1];
-        p.dim[1] = t->dim[2];
+        p.dim[0] = p.experts * plan->param.dim[1];
+        p.dim[1] = plan->param.dim[0] / p.experts;
     }
     t->dtype = policy_choose(c->o->policy, &p, stored == DTYPE_F64 ? DTYPE_F32 : stored, &wanted);
     /* llama.cpp multiplies norms in float32 only. */
@@ -231,7 +251,7 @@ static int64_t convert_rows(struct conversion *c, const struct tensor *from, int
     return bad == INT64_MAX ? -1 : bad;
 }
 
-/* Columns first .. first+count-1 of an expert's [F, D], each as a row of F numbers. Otherwise as convert_rows. */
+/* Columns first .. first+count-1 of the expert whose `width` rows begin at first_row, each as a row. Otherwise as convert_rows. */
 static int64_t convert_columns(struct conversion *c, const struct tensor *from, int64_t first_row,
                                int64_t width, int64_t first, int64_t count, enum dtype to)
 {

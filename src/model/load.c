@@ -202,6 +202,25 @@ enum status load_config_text(char **json, size_t *size, char **name, const struc
     return st;
 }
 
+/* Which way round the experts' w2 is stored: only one of the two networks can be made. */
+static enum status find_turned(struct llama_config *l, const struct checkpoint *c, struct err *e)
+{
+    for (int i = 0; i < l->n_layers && l->n_experts > 0; i++) {
+        char name[64], turned[64];
+
+        snprintf(name, sizeof name, "layers.%d.feed_forward.w2", i);
+        snprintf(turned, sizeof turned, "layers.%d.feed_forward.w2_turned", i);
+        if (!ckpt_has(c, turned)) continue;
+        l->w2_turned = true;
+        if (!ckpt_has(c, name)) continue;
+        return err_set(e, STATUS_UNSUPPORTED,
+                       "%s: %s is there in two layouts, upstream's and GGUF's, which are not put together: "
+                       "convert the GGUF file to a folder first",
+                       ckpt_path(c, ckpt_paths(c) - 1), name);
+    }
+    return STATUS_OK;
+}
+
 enum status load_config(struct model_config *config, struct tokenizer **t, const struct load_options *o,
                         const struct checkpoint *c, struct err *e)
 {
@@ -217,6 +236,7 @@ enum status load_config(struct model_config *config, struct tokenizer **t, const
     st = load_config_text(&json, &size, &name, o, c, e);
     if (st == STATUS_OK)
         st = config_parse(config, variant, json, size, name, tok_vocab_size(*t), o->report, e);
+    if (st == STATUS_OK) st = find_turned(&config->llama, c, e);
     if (st != STATUS_OK) {
         tok_close(*t);
         *t = NULL;
@@ -340,7 +360,7 @@ static enum status fetch(struct loader *l, const struct param *p, struct tensor 
     int rank = l->options->rank, ranks = l->options->ranks > 0 ? l->options->ranks : 1;
     enum status st = STATUS_OK;
 
-    if (p->split != SPLIT_EXPERTS) return ckpt_tensor(l->checkpoint, p->name, &rule, rank, ranks, slot, e);
+    if (p->experts == 1) return ckpt_tensor(l->checkpoint, p->name, &rule, rank, ranks, slot, e);
     for (int i = 0; i < p->experts && st == STATUS_OK; i++) {
         st = ckpt_expert(l->checkpoint, p->name, &rule, i, rank, ranks, &slot[i], e);
     }
@@ -372,7 +392,7 @@ static void load_one(struct param_visitor *v, const struct param *p, struct tens
     }
     if (p->kind == PARAM_VECTOR) {
         to_vector(l, slot);
-    } else if (p->split != SPLIT_EXPERTS) {
+    } else if (p->experts == 1) {
         to_matrix(l, slot);
     }
 }

@@ -115,21 +115,13 @@ static enum status index_open(struct checkpoint *c, struct ckpt_source *s, const
     return st;
 }
 
-/* Gives the tensors upstream's names, and experts that are stored as upstream's transpose the strides of upstream's. */
+/* Gives the tensors upstream's names. */
 static enum status gguf_translate(struct gguf_file *f, struct err *e)
 {
     for (size_t i = 0; i < f->count; i++) {
         struct raw_tensor *t = &f->tensors[i];
         char name[2 * GGUF_NAME_MAX];
 
-        if (gguf_name_is_transposed(t->name) && t->n_dims == 3) {
-            int64_t rows = t->dim[1];
-
-            t->dim[1] = t->dim[2];
-            t->dim[2] = rows;
-            t->stride[2] = t->stride[1];
-            t->stride[1] = 1;
-        }
         if (!gguf_name_to_upstream(t->name, name, sizeof name) || strcmp(name, t->name) == 0) continue;
         t->name = arena_strdup(&f->arena, name);
         if (t->name == NULL) return err_no_memory(e, f->path);

@@ -47,14 +47,14 @@ enum ckpt_format {
 enum ckpt_split {
     CKPT_REPLICATED, /* every shard holds all of it */
     CKPT_ROWS,       /* dim 0 */
-    CKPT_COLUMNS,    /* dim 1 of a matrix */
+    CKPT_COLUMNS,    /* dim 1 of a matrix; of experts [E * D, F], in the file also [E, D, F] */
     CKPT_EXPERT_ROWS, /* [E * F, D], expert by expert; each shard has the same part of every expert's F rows. In the file
                          also [E, F, D] */
 };
 
 struct ckpt_rule {
     enum ckpt_split split;
-    int experts;                  /* E, for CKPT_EXPERT_ROWS */
+    int experts;                  /* E, for CKPT_EXPERT_ROWS and where CKPT_COLUMNS holds experts */
     int n_dims;                   /* 0: a single number */
     int64_t dim[TENSOR_DIMS_MAX]; /* the full shape, before any split */
 };
@@ -107,7 +107,8 @@ bool ckpt_used(const struct checkpoint *c, size_t i);
 enum status ckpt_tensor(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int rank,
                         int ranks, struct tensor *out, struct err *e);
 
-/* The rank's part [F / ranks, D] of one expert of an EXPERT_ROWS tensor; otherwise as above. */
+/* The rank's part [F / ranks, D] of one expert of an EXPERT_ROWS tensor, or [D, F / ranks] of a COLUMNS tensor with experts; otherwise
+ * as above. */
 enum status ckpt_expert(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int expert,
                         int rank, int ranks, struct tensor *out, struct err *e);
 

@@ -50,7 +50,8 @@ static enum status partition_find(const struct request *q, const struct ckpt_lay
                                   struct partition *p)
 {
     const struct ckpt_rule *rule = q->rule;
-    int64_t groups = rule->split == CKPT_EXPERT_ROWS ? rule->experts : 1, units;
+    bool by_expert = rule->split == CKPT_EXPERT_ROWS;
+    int64_t groups = by_expert ? rule->experts : 1, units;
     char shape[SHAPE_TEXT_MAX];
 
     memset(p, 0, sizeof *p);
@@ -71,14 +72,14 @@ static enum status partition_find(const struct request *q, const struct ckpt_lay
     p->rank = units / q->ranks;
     p->piece = gcd(p->shard, p->rank);
     p->groups = q->expert >= 0 ? 1 : groups;
-    p->first = q->expert >= 0 ? q->expert : 0;
+    p->first = by_expert && q->expert >= 0 ? q->expert : 0;
     return STATUS_OK;
 }
 
 /* Whether t has the shape `dim`; experts may also stand apart, as [E, F, D]. */
 static bool shape_is(const struct raw_tensor *t, const struct ckpt_rule *rule, const int64_t *dim)
 {
-    if (rule->split == CKPT_EXPERT_ROWS && t->n_dims == 3) {
+    if (rule->experts > 0 && rule->n_dims == 2 && t->n_dims == 3) {
         return t->dim[0] == rule->experts && t->dim[1] == dim[0] / rule->experts && t->dim[2] == dim[1];
     }
     return t->n_dims == rule->n_dims && memcmp(t->dim, dim, (size_t)rule->n_dims * sizeof *dim) == 0;
@@ -185,13 +186,7 @@ static enum status rows_find(const struct request *q, const struct raw_tensor *t
     if (st != STATUS_OK) return st;
     if (raw_tensor_rows(t, stride) && (uintptr_t)*data % alignment == 0 && t->dtype != DTYPE_F64)
         return STATUS_OK;
-    if (info->block_elements > 1) {
-        return err_set(
-            q->e, STATUS_UNSUPPORTED,
-            "%s: tensor %s: its blocks of %s lie across the rows that are wanted; convert from a file "
-            "with f16, bf16 or f32",
-            q->c->sources[q->name->entry.path].path, q->name->entry.name, info->name);
-    }
+    assert(info->block_elements == 1); /* blocks come from GGUF, which has whole rows */
     *stride = t->n_dims > 0 ? t->dim[t->n_dims - 1] : 1;
     for (const struct ckpt_copy *copy = q->name->copies; copy != NULL; copy = copy->next) {
         if (copy->of != t) continue;
@@ -244,6 +239,7 @@ static enum status pieces_take(const struct request *q, const struct ckpt_layer 
     struct tensor *t = &v->tensor;
     int64_t per_group = p->rank / p->piece, count = p->groups * per_group, row_unit = 1;
     int64_t shard_last = -1, inside_last = 0;
+    int64_t first_row = p->axis == 1 && q->expert > 0 ? q->expert * t->dim[0] : 0;
     bool columns = p->axis == t->n_dims - 1, one_run = true;
     const void **data = malloc((size_t)count * (sizeof *data + sizeof(int64_t)));
     int64_t *stride = (int64_t *)(data + count);
@@ -259,8 +255,9 @@ static enum status pieces_take(const struct request *q, const struct ckpt_layer 
         enum status st = rows_find(q, layer->shard[shard], &base, &stride[i]);
 
         if (st != STATUS_OK) return st;
-        data[i] = (const char *)base +
-                  dtype_bytes(t->dtype, (size_t)(columns ? inside : inside * row_unit * stride[i]));
+        data[i] =
+            (const char *)base + dtype_bytes(t->dtype, (size_t)(columns ? first_row * stride[i] + inside
+                                                                        : inside * row_unit * stride[i]));
         if (i > 0 && (shard != shard_last || inside != inside_last + p->piece)) one_run = false;
         shard_last = shard;
         inside_last = inside;
@@ -325,6 +322,7 @@ static enum status layer_view(const struct request *q, const struct ckpt_layer *
     memcpy(v->tensor.dim, rule->dim, (size_t)rule->n_dims * sizeof *rule->dim);
     if (p.axis < 0) return replica_take(q, layer, &v->tensor);
     v->tensor.dim[p.axis] = p.groups * p.rank;
+    if (p.axis == 1 && q->expert >= 0) v->tensor.dim[0] /= rule->experts;
     return pieces_take(q, layer, &p, v);
 }
 
@@ -409,7 +407,8 @@ static enum status request_answer(struct request *q, const char *name, struct te
 
     assert(q->rule->n_dims >= (q->rule->split != CKPT_REPLICATED) && q->rule->n_dims <= TENSOR_DIMS_MAX);
     assert((q->rule->split != CKPT_COLUMNS && q->rule->split != CKPT_EXPERT_ROWS) || q->rule->n_dims == 2);
-    assert(q->rule->split != CKPT_EXPERT_ROWS || (q->rule->experts > 0 && q->expert < q->rule->experts));
+    assert(q->expert < 0 || q->expert < q->rule->experts);
+    assert(q->rule->split != CKPT_EXPERT_ROWS || q->rule->experts > 0);
     assert(q->ranks > 0 && q->rank >= 0 && q->rank < q->ranks);
     memset(out, 0, sizeof *out);
     q->name = ckpt_name_find(q->c, name);
@@ -434,7 +433,7 @@ enum status ckpt_expert(struct checkpoint *c, const char *name, const struct ckp
 {
     struct request q = { .c = c, .rule = rule, .expert = expert, .rank = rank, .ranks = ranks, .e = e };
 
-    assert(rule->split == CKPT_EXPERT_ROWS && expert >= 0);
+    assert((rule->split == CKPT_EXPERT_ROWS || rule->split == CKPT_COLUMNS) && expert >= 0);
     return request_answer(&q, name, out);
 }
 

@@ -6,37 +6,36 @@
 
 struct spelling {
     const char *upstream, *gguf;
-    bool read_only; /* the transpose of upstream's: found in others' files, never written */
 };
 
 static const struct spelling wholes[] = {
-    { "tok_embeddings.weight", "token_embd.weight", false },
-    { "norm.weight", "output_norm.weight", false },
+    { "tok_embeddings.weight", "token_embd.weight" },
+    { "norm.weight", "output_norm.weight" },
 };
 
 /* What may follow "layers.N." and "blk.N.". */
 static const struct spelling layer_parts[] = {
-    { "attention_norm.weight", "attn_norm.weight", false },
-    { "attention.wq.weight", "attn_q.weight", false },
-    { "attention.wk.weight", "attn_k.weight", false },
-    { "attention.wv.weight", "attn_v.weight", false },
-    { "attention.wo.weight", "attn_output.weight", false },
-    { "ffn_norm.weight", "ffn_norm.weight", false },
-    { "feed_forward.w1.weight", "ffn_gate.weight", false },
-    { "feed_forward.w2.weight", "ffn_down.weight", false },
-    { "feed_forward.w3.weight", "ffn_up.weight", false },
-    { "feed_forward.gate.weight", "ffn_gate_inp.weight", false },
-    { "feed_forward.w1", "ffn_gate_exps.weight", false },
-    { "feed_forward.w3", "ffn_up_exps.weight", false },
-    { "feed_forward.w2", "ffn_down_exps.weight", true },
+    { "attention_norm.weight", "attn_norm.weight" },
+    { "attention.wq.weight", "attn_q.weight" },
+    { "attention.wk.weight", "attn_k.weight" },
+    { "attention.wv.weight", "attn_v.weight" },
+    { "attention.wo.weight", "attn_output.weight" },
+    { "ffn_norm.weight", "ffn_norm.weight" },
+    { "feed_forward.w1.weight", "ffn_gate.weight" },
+    { "feed_forward.w2.weight", "ffn_down.weight" },
+    { "feed_forward.w3.weight", "ffn_up.weight" },
+    { "feed_forward.gate.weight", "ffn_gate_inp.weight" },
+    { "feed_forward.w1", "ffn_gate_exps.weight" },
+    { "feed_forward.w3", "ffn_up_exps.weight" },
+    { "feed_forward.w2_turned", "ffn_down_exps.weight" },
 };
 
 static const struct spelling beginnings[] = {
-    { "qformer.qformer.encoder.layer.", "qformer.layer.", false },
-    { "qformer.vision_model.encoder.layers.", "qformer.vision.", false },
+    { "qformer.qformer.encoder.layer.", "qformer.layer." },
+    { "qformer.vision_model.encoder.layers.", "qformer.vision." },
 };
 
-static const struct spelling layer_beginning = { "layers.", "blk.", false };
+static const struct spelling layer_beginning = { "layers.", "blk." };
 
 enum { N_LAYER_PARTS = sizeof layer_parts / sizeof *layer_parts };
 
@@ -79,7 +78,7 @@ static bool translate(const char *name, enum side from, char *text, size_t size)
         const struct spelling *s = &layer_parts[i];
         const char *number = name + strlen(spelled(&layer_beginning, from));
 
-        if ((s->read_only && from == UPSTREAM) || strcmp(part, spelled(s, from)) != 0) continue;
+        if (strcmp(part, spelled(s, from)) != 0) continue;
         return write_text(text, size, spelled(&layer_beginning, to), number, (size_t)(part - number),
                           spelled(s, to));
     }
@@ -109,14 +108,4 @@ bool gguf_name_is_experts(const char *name)
     size_t n = part != NULL ? strlen(part) : 0;
 
     return n > sizeof ending - 1 && strcmp(part + n - (sizeof ending - 1), ending) == 0;
-}
-
-bool gguf_name_is_transposed(const char *name)
-{
-    const char *part = layer_part(name, GGUF);
-
-    for (size_t i = 0; i < N_LAYER_PARTS && part != NULL; i++) {
-        if (layer_parts[i].read_only && strcmp(part, layer_parts[i].gguf) == 0) return true;
-    }
-    return false;
 }

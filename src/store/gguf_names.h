@@ -10,12 +10,12 @@
  *   layers.N.feed_forward.w{1,2,3}.weight  blk.N.ffn_{gate,down,up}.weight
  *   layers.N.feed_forward.gate.weight      blk.N.ffn_gate_inp.weight
  *   layers.N.feed_forward.w{1,3}           blk.N.ffn_{gate,up}_exps.weight, [E*F, D] as [E, F, D]
+ *   layers.N.feed_forward.w2_turned        blk.N.ffn_down_exps.weight, [E*D, F] as [E, D, F]
  *   qformer.qformer.encoder.layer.*        qformer.layer.*      these two would be longer than
  *   qformer.vision_model.encoder.layers.*  qformer.vision.*     the 63 bytes that ggml takes
  *
- * All other names are the same in both. Upstream's layers.N.feed_forward.w2 of experts is one of them: it holds the
- * transpose [E*F, D] of what the ecosystem calls blk.N.ffn_down_exps.weight, [E, D, F]. A checkpoint reads that too
- * where its dtype has no blocks; our own full files keep upstream's.
+ * All other names are the same in both. Upstream's layers.N.feed_forward.w2 of experts is one of them: it holds each expert's
+ * transpose [E*F, D], and our own full files keep that. Upstream has no w2_turned; the network takes either.
  * Meta's interleaved rotary layout of wq and wk is the one that GGUF's `llama` architecture means: no permutation.
  */
 #ifndef SPHINX_STORE_GGUF_NAMES_H
@@ -30,7 +30,5 @@ bool gguf_name_to_upstream(const char *name, char *text, size_t size);
 
 /* Whether a GGUF name is that of all experts of a layer, with the expert as the slowest of three dims. */
 bool gguf_name_is_experts(const char *name);
-/* ... and each expert's matrix is the transpose of upstream's (ffn_down_exps). */
-bool gguf_name_is_transposed(const char *name);
 
 #endif

@@ -44,11 +44,11 @@ void param(struct param_visitor *v, struct tensor *slot, enum param_kind kind, e
     visit(v, slot, &p, name);
 }
 
-void param_experts(struct param_visitor *v, struct tensor *slots, int64_t experts, int64_t n_rows,
-                   int64_t n_columns, const char *name)
+void param_experts(struct param_visitor *v, struct tensor *slots, enum param_split split, int64_t experts,
+                   int64_t n_rows, int64_t n_columns, const char *name)
 {
     struct param p = { .kind = PARAM_MATRIX,
-                       .split = SPLIT_EXPERTS,
+                       .split = split,
                        .experts = (int)experts,
                        .n_dims = 2,
                        .dim = { experts * n_rows, n_columns } };

@@ -20,21 +20,20 @@ enum param_split {
     SPLIT_NONE,    /* all of it */
     SPLIT_ROWS,    /* a slice of dim 0 */
     SPLIT_COLUMNS, /* a slice of dim 1 */
-    SPLIT_EXPERTS, /* [E*F, D]: of every expert's F rows a slice; visited as E matrices [F, D] */
+    SPLIT_EXPERTS, /* [E*F, D]: of every expert's F rows a slice */
 };
 
 struct param {
     const char *name;
     enum param_kind kind;
     enum param_split split;
-    int experts; /* E for SPLIT_EXPERTS, else 1 */
+    int experts; /* E: visited as so many matrices, which stand one below the other; else 1 */
     int n_dims;
     int64_t dim[TENSOR_DIMS_MAX]; /* full shape, as stored in an unsharded checkpoint */
 };
 
 struct param_visitor {
-    /* `slot` is where the network keeps the tensor ([experts] of them for SPLIT_EXPERTS); NULL for tensors that
-     * upstream stores and nobody uses. */
+    /* `slot` is where the network keeps the tensors [experts]; NULL for tensors that upstream stores and nobody uses. */
     void (*visit)(struct param_visitor *v, const struct param *p, struct tensor *slot);
     void *user;
     char name[160]; /* the path so far; starts empty */
@@ -63,9 +62,9 @@ void param_leave(struct param_visitor *v, size_t length);
 /* Visits one parameter: param(v, &w, PARAM_VECTOR, SPLIT_NONE, SHAPE(D), "norm.weight"). */
 void param(struct param_visitor *v, struct tensor *slot, enum param_kind kind, enum param_split split,
            int n_dims, const int64_t *dim, const char *name);
-/* [E*F, D] as E matrices. */
-void param_experts(struct param_visitor *v, struct tensor *slots, int64_t experts, int64_t rows,
-                   int64_t n_columns, const char *name);
+/* [experts * n_rows, n_columns] as so many matrices, shared by SPLIT_EXPERTS or SPLIT_COLUMNS. */
+void param_experts(struct param_visitor *v, struct tensor *slots, enum param_split split, int64_t experts,
+                   int64_t n_rows, int64_t n_columns, const char *name);
 /* name.weight [n, k] and name.bias [n], replicated. */
 void param_dense(struct param_visitor *v, struct dense *d, int64_t n, int64_t k, const char *name);
 /* name.weight [n] and name.bias [n]. */

@@ -24,14 +24,29 @@ static const char config[] =
     "\"dims\": [32, 32, 64, 64]}, \"dinov2\": {\"patch_size\": 8, \"pretrain_size\": 32, \"width\": 64, "
     "\"layers\": 1, \"heads\": 2, \"ffn_width\": 96}}}";
 
+/* Experts as wide as the model: only names tell which way round their w2 lies. */
+static const char config_experts[] = "{\"dim\": 64, \"n_layers\": 2, \"n_heads\": 4, \"n_kv_heads\": 2, "
+                                     "\"hidden_dim\": 64, \"moe\": {\"num_experts\": 4, "
+                                     "\"num_experts_per_tok\": 2}, \"vision\": {\"image_size\": 64, "
+                                     "\"view_size\": 32, \"convnext\": {\"image_size\": 64, "
+                                     "\"depths\": [1, 1, 1, 1], \"dims\": [8, 8, 8, 8]}, \"clip\": "
+                                     "{\"patch_size\": 16, \"width\": 16, \"layers\": 1, \"heads\": 2, "
+                                     "\"mlp_width\": 16}, \"dinov2\": {\"patch_size\": 16, "
+                                     "\"pretrain_size\": 32, \"width\": 16, \"layers\": 1, \"heads\": 2, "
+                                     "\"ffn_width\": 16}, \"qformer\": {\"patch_size\": 16, "
+                                     "\"vision_width\": 16, \"vision_layers\": 1, \"vision_heads\": 2, "
+                                     "\"vision_mlp_width\": 16, \"queries\": 2, \"width\": 16, \"layers\": "
+                                     "1, \"heads\": 2, \"mlp_width\": 16}}}";
+
 struct fixture {
     struct scratch scratch;
     char model[512], out[512];
 };
 
-static void model_make(struct fixture *f, enum dtype dtype, bool safetensors)
+static void model_make_of(struct fixture *f, const char *llama_type, const char *sizes, enum dtype dtype,
+                          bool safetensors)
 {
-    struct synthetic_options o = { .llama_type = "llama_ens_light",
+    struct synthetic_options o = { .llama_type = llama_type,
                                    .tokenizer_path = TOKENIZER,
                                    .shards = safetensors ? 1 : 2,
                                    .safetensors = safetensors,
@@ -43,20 +58,32 @@ static void model_make(struct fixture *f, enum dtype dtype, bool safetensors)
     snprintf(f->model, sizeof f->model, "%s/model", f->scratch.path);
     snprintf(f->out, sizeof f->out, "%s/out.gguf", f->scratch.path);
     o.config_path = scratch_path(&f->scratch, "config.json");
-    scratch_write(o.config_path, config, sizeof config - 1);
+    scratch_write(o.config_path, sizes, strlen(sizes));
     if (synthetic_write(f->model, &o, &e) != STATUS_OK) fail_msg("%s", e.text);
+}
+
+static void model_make(struct fixture *f, enum dtype dtype, bool safetensors)
+{
+    model_make_of(f, "llama_ens_light", config, dtype, safetensors);
+}
+
+static enum status convert_as(enum model_format format, const char *from, const char *out,
+                              struct policy *policy, bool text_only, const struct report *report,
+                              struct err *e)
+{
+    struct load_options in = { .paths = &from, .n_paths = 1, .ranks = 1, .report = report };
+    struct convert_options o = {
+        .out = out, .format = format, .shards = 1, .text_only = text_only, .policy = policy, .threads = 2
+    };
+    struct convert_result result;
+
+    return convert_model(&in, &o, &result, e);
 }
 
 static enum status convert(const char *from, const char *out, struct policy *policy, bool text_only,
                            const struct report *report, struct err *e)
 {
-    struct load_options in = { .paths = &from, .n_paths = 1, .ranks = 1, .report = report };
-    struct convert_options o = {
-        .out = out, .format = MODEL_GGUF, .shards = 1, .text_only = text_only, .policy = policy, .threads = 2
-    };
-    struct convert_result result;
-
-    return convert_model(&in, &o, &result, e);
+    return convert_as(MODEL_GGUF, from, out, policy, text_only, report, e);
 }
 
 static void convert_to(const char *from, const char *out, enum dtype type)
@@ -143,10 +170,10 @@ static void test_bytes(void **state)
 
 /* ---- logits -------------------------------------------------------------------------------------------------- */
 
-static void logits_of(const struct fixture *f, const char *model, float *logits, size_t n)
+static void logits_of(const struct fixture *f, const char *model, const char *image, float *logits, size_t n)
 {
     const char *path = scratch_path(&f->scratch, "dump.safetensors");
-    struct dump_options dump = { "tests/data/images/scene.png", "What is in the image?", path, false };
+    struct dump_options dump = { image, "What is in the image?", path, false };
     struct safetensors_file file;
     sphinx_error error = { 0 };
     sphinx_session *session;
@@ -167,32 +194,39 @@ static void logits_of(const struct fixture *f, const char *model, float *logits,
     sphinx_model_close(m);
 }
 
+/* The distance of two models' logits, in the standard deviation of the first one's. */
+static double distance(const struct fixture *f, const char *a, const char *b, const char *image)
+{
+    enum { VOCAB = 512 };
+    float want[VOCAB], got[VOCAB];
+    double scale = 0, error = 0;
+
+    logits_of(f, a, image, want, VOCAB);
+    logits_of(f, b, image, got, VOCAB);
+    for (int i = 0; i < VOCAB; i++) scale += (double)want[i] * (double)want[i];
+    for (int i = 0; i < VOCAB; i++) error += pow((double)got[i] - (double)want[i], 2);
+    return sqrt(error / scale);
+}
+
 /* How far quantised weights move the logits, in standard deviations of the logits. An 8-bit weight is off by 0.4 % of the largest in
  * its block, a 6-bit one by 1.5 %, a 4-bit one by 7 %; over two layers and an encoder, random errors grow a little. The bounds are two to
  * four times what is seen with float32 activations, since some kernels round these to 8 or 16 bits too. */
 static void test_logits(void **state)
 {
-    enum { VOCAB = 512 };
     static const struct {
         enum dtype type;
         double bound;
     } cases[] = { { DTYPE_F32, 1e-6 },  { DTYPE_F16, 5e-3 }, { DTYPE_Q8_0, 0.04 },
                   { DTYPE_Q6_K, 0.08 }, { DTYPE_Q4_K, 0.2 }, { DTYPE_Q4_0, 0.2 } };
-    float want[VOCAB], got[VOCAB];
     struct fixture f;
-    double scale = 0;
 
     (void)state;
     model_make(&f, DTYPE_F32, false);
-    logits_of(&f, f.model, want, VOCAB);
-    for (int i = 0; i < VOCAB; i++) scale += (double)want[i] * (double)want[i];
     for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
-        double error = 0;
+        double error;
 
         convert_to(f.model, f.out, cases[k].type);
-        logits_of(&f, f.out, got, VOCAB);
-        for (int i = 0; i < VOCAB; i++) error += pow((double)got[i] - (double)want[i], 2);
-        error = sqrt(error / scale);
+        error = distance(&f, f.model, f.out, "tests/data/images/scene.png");
         print_message("%s: logits move by %.2g\n", dtype_info(cases[k].type)->name, error);
         if (!(error <= cases[k].bound)) fail_msg("more than %g", cases[k].bound);
     }
@@ -251,6 +285,53 @@ static void test_experts(void **state)
     ckpt_close(c);
     gguf_close(&file);
     scratch_close(&scratch);
+}
+
+/* What is turned is read again, in blocks too, and turned back for a folder. */
+static void test_experts_again(void **state)
+{
+    static const struct {
+        enum dtype type;
+        double bound;
+    } cases[] = { { DTYPE_F32, 1e-5 }, { DTYPE_BF16, 0.02 }, { DTYPE_Q8_0, 0.04 }, { DTYPE_Q4_0, 0.2 } };
+    struct fixture f;
+    char back[560];
+
+    (void)state;
+    model_make_of(&f, "mixtral_sparse_ens", config_experts, DTYPE_F32, false);
+    for (size_t k = 0; k < sizeof cases / sizeof *cases; k++) {
+        struct policy as = { .type = cases[k].type }, full = { .type = DTYPE_F32 };
+        struct err e = { 0 };
+        double error;
+
+        snprintf(back, sizeof back, "%s/back-%zu", f.scratch.path, k);
+        if (convert(f.model, f.out, &as, true, NULL, &e) != STATUS_OK ||
+            convert_as(MODEL_TORCH, f.out, back, &full, true, NULL, &e) != STATUS_OK)
+            fail_msg("%s", e.text);
+        error = distance(&f, f.model, f.out, NULL);
+        print_message("experts in %s: logits move by %.2g\n", dtype_info(cases[k].type)->name, error);
+        if (!(error <= cases[k].bound)) fail_msg("more than %g", cases[k].bound);
+        error = distance(&f, f.out, back, NULL);
+        if (!(error <= cases[k].bound)) fail_msg("and by %g as a folder", error);
+    }
+    scratch_close(&f.scratch);
+}
+
+static void test_experts_of_two_layouts(void **state)
+{
+    const char *paths[] = { "tests/data/gguf/mixtral.gguf", TINY "mixtral_sparse_ens" };
+    struct load_options o = { .paths = paths, .n_paths = 2, .ranks = 1 };
+    struct model_config found;
+    struct checkpoint *c;
+    struct tokenizer *t;
+    struct err e = { 0 };
+
+    (void)state;
+    assert_int_equal(ckpt_open(&c, paths, 2, NULL, &e), STATUS_OK);
+    assert_int_equal(load_config(&found, &t, &o, c, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "layers.0.feed_forward.w2 is there in two layouts"));
+    assert_null(t);
+    ckpt_close(c);
 }
 
 /* ---- what goes wrong --------------------------------------------------------------------------------------------- */
@@ -347,8 +428,12 @@ static void test_cancel(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_bytes), cmocka_unit_test(test_logits),
-                                        cmocka_unit_test(test_experts), cmocka_unit_test(test_numbers),
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_bytes),
+                                        cmocka_unit_test(test_logits),
+                                        cmocka_unit_test(test_experts),
+                                        cmocka_unit_test(test_experts_again),
+                                        cmocka_unit_test(test_experts_of_two_layouts),
+                                        cmocka_unit_test(test_numbers),
                                         cmocka_unit_test(test_cancel) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

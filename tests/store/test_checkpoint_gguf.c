@@ -94,9 +94,9 @@ static void check_values(const struct tensor *t, int64_t first, int64_t row_step
 static void names_are_upstreams(void **state)
 {
     static const char *const names[] = {
-        "layers.0.attention.wq.weight", "layers.0.feed_forward.w1",
-        "layers.0.feed_forward.w2",     "layers.0.ffn_norm.weight",
-        "layers.1.feed_forward.w2",     "qformer.qformer.encoder.layer.0.output.dense.bias"
+        "layers.0.attention.wq.weight",    "layers.0.feed_forward.w1",
+        "layers.0.feed_forward.w2_turned", "layers.0.ffn_norm.weight",
+        "layers.1.feed_forward.w2_turned", "qformer.qformer.encoder.layer.0.output.dense.bias"
     };
     struct checkpoint *c;
     struct scratch s;
@@ -156,6 +156,7 @@ static void blocks_are_shared_out(void **state)
 static void experts_come_in_either_form(void **state)
 {
     static const struct ckpt_rule rule = { CKPT_EXPERT_ROWS, E, 2, { E * F, D } },
+                                  turned = { CKPT_COLUMNS, E, 2, { E * D, F } },
                                   other = { CKPT_EXPERT_ROWS, 4, 2, { E * F, D } };
     struct checkpoint *c;
     struct scratch s;
@@ -175,15 +176,18 @@ static void experts_come_in_either_form(void **state)
         assert_int_equal(ckpt_expert(c, "layers.0.feed_forward.w1", &rule, x, 1, 2, &t, &e), STATUS_OK);
         assert_int_equal(t.dim[0], F / 2);
         check_values(&t, (x * F + F / 2) * D, D, 1);
-        /* Stored as [E, D, F]. */
-        assert_int_equal(ckpt_expert(c, "layers.0.feed_forward.w2", &rule, x, 1, 2, &t, &e), STATUS_OK);
-        assert_true(t.dim[0] == F / 2 && t.dim[1] == D);
-        check_values(&t, x * D * F + F / 2, 1, F);
+        for (int layer = 0; layer < 2; layer++) { /* of float32, and of blocks */
+            char name[64];
+
+            snprintf(name, sizeof name, "layers.%d.feed_forward.w2_turned", layer);
+            assert_int_equal(ckpt_expert(c, name, &turned, x, 1, 2, &t, &e), STATUS_OK);
+            assert_true(t.dim[0] == D && t.dim[1] == F / 2 && t.pieces == NULL);
+            check_values(&t, x * D * F + F / 2, F, 1);
+        }
     }
-    assert_int_equal(ckpt_tensor(c, "layers.1.feed_forward.w2", &rule, 0, 1, &t, &e), STATUS_UNSUPPORTED);
-    assert_non_null(
-        strstr(e.text, "tensor layers.1.feed_forward.w2: its blocks of q8_0 lie across the rows"));
-    err_clear(&e);
+    assert_int_equal(ckpt_tensor(c, "layers.1.feed_forward.w2_turned", &turned, 0, 1, &t, &e), STATUS_OK);
+    assert_true(t.dim[0] == E * D && t.dim[1] == F);
+    check_values(&t, 0, F, 1);
     assert_int_equal(ckpt_tensor(c, "layers.0.feed_forward.w1", &other, 0, 1, &t, &e), STATUS_BAD_FORMAT);
     assert_non_null(strstr(e.text, "found [2, 64, 96], expected [128, 96]"));
     ckpt_close(c);
