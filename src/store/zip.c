@@ -321,6 +321,7 @@ enum status zip_member_data(const struct zip *z, const struct zip_member *m, con
     size_t room = (size_t)(m->end - m->offset) - SIZE_LOCAL, n = strlen(m->name),
            skip = get16(p + 26) + get16(p + 28);
 
+    *data = NULL;
     if (get32(p) != SIGNATURE_LOCAL || get16(p + 26) != n || memcmp(p + SIZE_LOCAL, m->name, n) != 0 ||
         skip > room || room - skip < m->size_packed) {
         return err_set(e, STATUS_BAD_FORMAT, "%s: ZIP member %s has no valid header at offset %llu", z->path,
