@@ -15,6 +15,9 @@ int cmd_dump(struct settings *s);
 int cmd_init(struct settings *s);
 int cmd_bench(struct settings *s);
 int cmd_convert(struct settings *s);
+int cmd_eval(struct settings *s);
+int cmd_batch(struct settings *s);
+int cmd_mix(struct settings *s);
 int cmd_help(struct settings *s);
 
 #endif

@@ -13,11 +13,16 @@ const struct command_row command_rows[COMMAND_COUNT] = {
     [COMMAND_CONVERT] = { "convert", "IN... OUT", 2, 64,
                           "write a model in another format or in other types: .pth, safetensors, GGUF",
                           cmd_convert },
+    [COMMAND_MIX] = { "mix", "A B...", 2, 16,
+                      "mix models of one kind by adding up their weights, or write their difference",
+                      cmd_mix },
+    [COMMAND_EVAL] = { "eval", "[A B]", 0, 2,
+                       "put benchmarks to a model: resumable, over many processes, reported", cmd_eval },
+    [COMMAND_BATCH] = { "batch", "LIST", 1, 1,
+                        "answer a list of questions about images, as a file of JSON lines", cmd_batch },
     [COMMAND_HELP] = { "help", "[COMMAND]", 0, 1, "explain a command", cmd_help },
     [COMMAND_SERVE] = { "serve", "", 0, 0, "web demo and OpenAI-compatible API", NULL },
-    [COMMAND_EVAL] = { "eval", "", 0, 0, "benchmarks", NULL },
     [COMMAND_TRAIN] = { "train", "", 0, 0, "pre-training and fine-tuning", NULL },
-    [COMMAND_MIX] = { "mix", "", 0, 0, "domain mix of weights", NULL },
     [COMMAND_SEGMENT] = { "segment", "", 0, 0, "SAM masks", NULL },
     [COMMAND_BENCH] = { "bench", "", 0, 0, "measure the machine, the encoders, prefill and decoding",
                         cmd_bench },
@@ -35,12 +40,13 @@ const char *const option_group_names[GROUP_COUNT] = {
 };
 
 #define BIT(command) (1u << COMMAND_##command)
-#define ASKS         (BIT(RUN) | BIT(CHAT))                                         /* ask for an answer */
-#define OPENS        (ASKS | BIT(TOKENIZE) | BIT(INSPECT) | BIT(DUMP) | BIT(BENCH)) /* open a model */
-#define COMPUTES     (ASKS | BIT(DUMP) | BIT(BENCH))                                /* compute with one */
-#define SESSIONS     (ASKS | BIT(DUMP))           /* and hold a conversation */
-#define WRITES       (BIT(INIT) | BIT(CONVERT))   /* write a model */
-#define REAL         (OPENS | WRITES | BIT(HELP)) /* are there at all */
+#define ASKS         (BIT(RUN) | BIT(CHAT))   /* ask for an answer */
+#define MANY_ASKED   (BIT(EVAL) | BIT(BATCH)) /* put many questions */
+#define OPENS        (ASKS | MANY_ASKED | BIT(TOKENIZE) | BIT(INSPECT) | BIT(DUMP) | BIT(BENCH)) /* open a model */
+#define COMPUTES     (ASKS | MANY_ASKED | BIT(DUMP) | BIT(BENCH)) /* compute with one */
+#define SESSIONS     (ASKS | MANY_ASKED | BIT(DUMP))              /* and hold a conversation */
+#define WRITES       (BIT(INIT) | BIT(CONVERT) | BIT(MIX))        /* write a model */
+#define REAL         (OPENS | WRITES | BIT(HELP))                 /* are there at all */
 #define AT(field)    offsetof(struct settings, field)
 
 /* What int and float options may be at most; the library knows the model's own limits. */
@@ -50,9 +56,9 @@ const char *const option_group_names[GROUP_COUNT] = {
 const struct option option_rows[] = {
     { "-m --model", "--pretrained_path", OPTION_LIST, AT(models), "MODEL", NULL, 0, 0, OPENS, GROUP_MODEL,
       "checkpoint, a directory in upstream's layout or of safetensors, or a .gguf file; given several times "
-      "(or "
-      "separated by commas) the later ones replace or, as diffs, are added; without it the bundled model "
-      "answers" },
+      "(or separated by commas) the later ones replace or, as diffs, are added; with weights, A:0.3,B:0.7, "
+      "they are mixed; "
+      "without it the bundled model answers" },
     { "--llama-type", "--llama_type", OPTION_TEXT, AT(model.llama_type), "TYPE", NULL, 0, 0, OPENS | WRITES,
       GROUP_MODEL,
       "variant, where meta.json is missing or wrong: llama_ens, llama_ens5, llama_ens_light, "
@@ -78,47 +84,74 @@ const struct option option_rows[] = {
       GROUP_MODEL,
       "another type for weights whose names match, such as 'layers.0.*=q8_0'; may be repeated, the last that "
       "matches counts" },
+    { "--beta", "", OPTION_TEXT, AT(beta), "B", NULL, 0, 0, BIT(MIX), GROUP_MODEL,
+      "weight of the first of two models, the second's is 1 - B; 0.5 unless given; of more models each has "
+      "its own, "
+      "A:0.5 B:0.3 C:0.2" },
+    { "--tensor-beta", "", OPTION_LIST, AT(tensor_betas), "PATTERN=B", NULL, 0, 0, BIT(MIX), GROUP_MODEL,
+      "other weights for tensors whose names match, such as 'layers.0.*=0.7', or one for each model, "
+      "separated by commas; "
+      "may be repeated, the last that matches counts" },
+    { "--allow-missing", "", OPTION_ON, AT(allow_missing), NULL, NULL, 0, 0, BIT(MIX), GROUP_MODEL,
+      "take tensors that not all models have from the first that has them" },
+    { "--delta", "", OPTION_ON, AT(delta), NULL, NULL, 0, 0, BIT(MIX), GROUP_MODEL,
+      "write A less B in f16, as upstream's model-diff.pth: what is to be added to B to get A" },
     { "--text-only", "--llm-only", OPTION_ON, AT(text_only), NULL, NULL, 0, 0, BIT(CONVERT), GROUP_MODEL,
       "only the language model; as .gguf it is what llama.cpp runs" },
     { "--shards", "", OPTION_INT, AT(shards), "N", NULL, 1, 99, WRITES, GROUP_MODEL,
       "files to divide the weights over" },
 
-    { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0, SESSIONS, GROUP_INPUT,
+    { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0, ASKS | BIT(DUMP) | BIT(EVAL), GROUP_INPUT,
       "image to look at: JPEG, PNG, WebP, BMP, GIF or PNM; - is standard input" },
-    { "-p --prompt", "", OPTION_TEXT, AT(prompt), "TEXT", NULL, 0, 0, BIT(RUN) | BIT(DUMP), GROUP_INPUT,
-      "the question; - reads standard input" },
-    { "-f --file", "", OPTION_TEXT, AT(prompt_file), "FILE", NULL, 0, 0, BIT(RUN) | BIT(DUMP), GROUP_INPUT,
-      "read the question from a file, less a line feed at its end" },
+    { "-p --prompt", "", OPTION_TEXT, AT(prompt), "TEXT", NULL, 0, 0, BIT(RUN) | BIT(DUMP) | BIT(BATCH),
+      GROUP_INPUT, "the question; - reads standard input" },
+    { "-f --file", "", OPTION_TEXT, AT(prompt_file), "FILE", NULL, 0, 0, BIT(RUN) | BIT(DUMP) | BIT(BATCH),
+      GROUP_INPUT, "read the question from a file, less a line feed at its end" },
     { "--system", "", OPTION_TEXT, AT(session.system), "TEXT", NULL, 0, 0, SESSIONS, GROUP_INPUT,
       "instead of the system sentence that the models were trained with" },
     { "--exif", "", OPTION_ON, AT(session.apply_exif), NULL, NULL, 0, 0, SESSIONS, GROUP_INPUT,
       "turn photographs as their EXIF data says; upstream does not" },
     { "--pixels-max", "", OPTION_SIZE, AT(session.pixels_max), "N", NULL, 0, 4e9, SESSIONS, GROUP_INPUT,
       "refuse larger images; 0: 67108864" },
+    { "--task", "--dataset", OPTION_LIST, AT(tasks), "NAME", NULL, 0, 0, BIT(EVAL), GROUP_INPUT,
+      "benchmarks, separated by commas: names as --list has them, files of your own (.json), or all whose "
+      "files are there" },
+    { "--data", "--img_root", OPTION_TEXT, AT(data), "DIR", NULL, 0, 0, BIT(EVAL), GROUP_INPUT,
+      "folder in which the benchmarks' annotations and images are" },
+    { "--limit", "", OPTION_SIZE, AT(limit), "N", NULL, 0, MANY, MANY_ASKED, GROUP_INPUT,
+      "only the first N questions; 0: all" },
+    { "--sample", "", OPTION_SIZE, AT(sample), "N", NULL, 0, MANY, BIT(EVAL), GROUP_INPUT,
+      "only N questions, drawn at random by --seed; 0: all" },
+    { "--text", "", OPTION_TEXT, AT(text), "FILE", NULL, 0, 0, BIT(EVAL), GROUP_INPUT,
+      "instead of benchmarks: perplexity and next-token accuracy of a text" },
+    { "--grid", "", OPTION_TEXT, AT(grid), "FILE", NULL, 0, 0, BIT(EVAL), GROUP_INPUT,
+      "the benchmarks under many settings, which the file lists, in one table" },
+    { "--compare", "", OPTION_ON, AT(compare), NULL, NULL, 0, 0, BIT(EVAL), GROUP_INPUT,
+      "instead of asking: where the runs in the folders A and B differ, and whether that is chance" },
     { "--bos", "", OPTION_ON, AT(bos), NULL, NULL, 0, 0, BIT(TOKENIZE), GROUP_INPUT,
       "begin with the begin-of-sentence id" },
     { "--decode", "", OPTION_ON, AT(decode), NULL, NULL, 0, 0, BIT(TOKENIZE), GROUP_INPUT,
       "the way back: standard input holds ids, print their text" },
 
-    { "-n --predict", "--n-predict --max_gen_len", OPTION_INT, AT(ask.max_tokens), "N", NULL, -1, MANY, ASKS,
-      GROUP_ANSWER, "longest answer in tokens; -1: as long as the context allows" },
-    { "--temp", "--temperature", OPTION_FLOAT, AT(ask.temperature), "T", NULL, 0, 100, ASKS, GROUP_ANSWER,
-      "temperature; 0: always the likeliest token" },
-    { "--top-p", "--top_p", OPTION_FLOAT, AT(ask.top_p), "P", NULL, 0, 1, ASKS, GROUP_ANSWER,
+    { "-n --predict", "--n-predict --max_gen_len", OPTION_INT, AT(ask.max_tokens), "N", NULL, -1, MANY,
+      ASKS | BIT(BATCH), GROUP_ANSWER, "longest answer in tokens; -1: as long as the context allows" },
+    { "--temp", "--temperature", OPTION_FLOAT, AT(ask.temperature), "T", NULL, 0, 100, ASKS | MANY_ASKED,
+      GROUP_ANSWER, "temperature; 0: always the likeliest token" },
+    { "--top-p", "--top_p", OPTION_FLOAT, AT(ask.top_p), "P", NULL, 0, 1, ASKS | MANY_ASKED, GROUP_ANSWER,
       "draw from the likeliest tokens that together hold this probability; 1: off" },
-    { "--top-k", "--top_k", OPTION_INT, AT(ask.top_k), "N", NULL, 0, MANY, ASKS, GROUP_ANSWER,
+    { "--top-k", "--top_k", OPTION_INT, AT(ask.top_k), "N", NULL, 0, MANY, ASKS | MANY_ASKED, GROUP_ANSWER,
       "draw from the N likeliest tokens; 0: off" },
-    { "--min-p", "", OPTION_FLOAT, AT(ask.min_p), "P", NULL, 0, 1, ASKS, GROUP_ANSWER,
+    { "--min-p", "", OPTION_FLOAT, AT(ask.min_p), "P", NULL, 0, 1, ASKS | MANY_ASKED, GROUP_ANSWER,
       "drop tokens less likely than P times the likeliest; 0: off" },
-    { "--repeat-penalty", "", OPTION_FLOAT, AT(ask.repeat_penalty), "X", NULL, 0.01, 100, ASKS, GROUP_ANSWER,
-      "make tokens that were used before less likely; 1: off" },
-    { "--repeat-last-n", "", OPTION_INT, AT(ask.repeat_last_n), "N", NULL, -1, MANY, ASKS, GROUP_ANSWER,
-      "tokens that the penalty looks back at; -1: all" },
-    { "-s --seed", "", OPTION_SEED, AT(ask.seed), "N", NULL, 0, 0, ASKS | BIT(INIT), GROUP_ANSWER,
-      "of the random numbers: the same seed gives the same result; -1: draw one" },
-    { "--stop", "-r --reverse-prompt", OPTION_LIST, AT(stops), "TEXT", NULL, 0, 0, ASKS, GROUP_ANSWER,
-      "a text that ends the answer; may be repeated" },
-    { "--ignore-eos", "", OPTION_ON, AT(ask.ignore_eos), NULL, NULL, 0, 0, ASKS, GROUP_ANSWER,
+    { "--repeat-penalty", "", OPTION_FLOAT, AT(ask.repeat_penalty), "X", NULL, 0.01, 100, ASKS | MANY_ASKED,
+      GROUP_ANSWER, "make tokens that were used before less likely; 1: off" },
+    { "--repeat-last-n", "", OPTION_INT, AT(ask.repeat_last_n), "N", NULL, -1, MANY, ASKS | MANY_ASKED,
+      GROUP_ANSWER, "tokens that the penalty looks back at; -1: all" },
+    { "-s --seed", "", OPTION_SEED, AT(ask.seed), "N", NULL, 0, 0, ASKS | MANY_ASKED | BIT(INIT),
+      GROUP_ANSWER, "of the random numbers: the same seed gives the same result; -1: draw one" },
+    { "--stop", "-r --reverse-prompt", OPTION_LIST, AT(stops), "TEXT", NULL, 0, 0, ASKS | MANY_ASKED,
+      GROUP_ANSWER, "a text that ends the answer; may be repeated" },
+    { "--ignore-eos", "", OPTION_ON, AT(ask.ignore_eos), NULL, NULL, 0, 0, ASKS | MANY_ASKED, GROUP_ANSWER,
       "go on to the longest answer: for measurements" },
 
     { "--prefill", "-p", OPTION_LIST, AT(prefill), "N,N", NULL, 0, 0, BIT(BENCH), GROUP_MEASURE,
@@ -132,8 +165,8 @@ const struct option option_rows[] = {
     { "--no-image", "", OPTION_ON, AT(no_image), NULL, NULL, 0, 0, BIT(BENCH), GROUP_MEASURE,
       "leave the encoders out" },
 
-    { "--json", "", OPTION_ON, AT(json), NULL, NULL, 0, 0, BIT(RUN) | BIT(INSPECT) | BIT(BENCH), GROUP_OUTPUT,
-      "print one JSON object" },
+    { "--json", "", OPTION_ON, AT(json), NULL, NULL, 0, 0, BIT(RUN) | BIT(INSPECT) | BIT(BENCH) | BIT(EVAL),
+      GROUP_OUTPUT, "print one JSON object" },
     { "--draw", "", OPTION_TEXT, AT(draw), "FILE", NULL, 0, 0, BIT(RUN), GROUP_OUTPUT,
       "draw the answer's boxes, points and skeletons on the image, as PNG" },
     { "--labels", "", OPTION_ON, AT(labels), NULL, NULL, 0, 0, ASKS, GROUP_OUTPUT,
@@ -142,6 +175,22 @@ const struct option option_rows[] = {
       "draw without the phrases, as upstream's demo does" },
     { "-o --output", "", OPTION_TEXT, AT(output), "FILE", NULL, 0, 0, BIT(DUMP), GROUP_OUTPUT,
       "safetensors file to write" },
+    { "-o --output", "", OPTION_TEXT, AT(output), "OUT", NULL, 0, 0, BIT(MIX), GROUP_OUTPUT,
+      "the model to write: a folder, or a file whose name ends in .gguf" },
+    { "-o --output", "", OPTION_TEXT, AT(output), "DIR", NULL, 0, 0, BIT(EVAL), GROUP_OUTPUT,
+      "folder of the answers; a run that was stopped goes on from it; sphinx-eval unless given" },
+    { "-o --output", "", OPTION_TEXT, AT(output), "FILE", NULL, 0, 0, BIT(BATCH), GROUP_OUTPUT,
+      "file of the answers, one JSON object a line; questions that it has answers to are not asked again; "
+      "without it "
+      "standard output" },
+    { "--force", "", OPTION_ON, AT(force), NULL, NULL, 0, 0, MANY_ASKED, GROUP_OUTPUT,
+      "go on from answers of another model or other settings, and keep them" },
+    { "--report", "", OPTION_TEXT, AT(report_page), "FILE", NULL, 0, 0, BIT(EVAL), GROUP_OUTPUT,
+      "write a page (HTML) with charts and all questions, images and answers, worst first" },
+    { "--upstream-dedup", "", OPTION_ON, AT(dedup), NULL, NULL, 0, 0, BIT(EVAL), GROUP_OUTPUT,
+      "count questions with the same image, text and id once, as upstream does" },
+    { "--upstream-quirks", "", OPTION_ON, AT(quirks), NULL, NULL, 0, 0, BIT(EVAL), GROUP_OUTPUT,
+      "score with upstream's slips, to compare" },
     { "--all", "", OPTION_ON, AT(all), NULL, NULL, 0, 0, BIT(DUMP), GROUP_OUTPUT,
       "every named intermediate, each layer's included" },
     { "--safetensors", "", OPTION_ON, AT(safetensors), NULL, NULL, 0, 0, WRITES, GROUP_OUTPUT,
@@ -152,6 +201,8 @@ const struct option option_rows[] = {
       "read everything: compare checksums, look for values that are not numbers" },
     { "--list", "", OPTION_ON, AT(list), NULL, NULL, 0, 0, BIT(HELP), GROUP_OUTPUT,
       "print commands and options for programs, one a line" },
+    { "--list", "", OPTION_ON, AT(list), NULL, NULL, 0, 0, BIT(EVAL), GROUP_OUTPUT,
+      "list the benchmarks, with how much of them is there" },
     { "-v --verbose", "", OPTION_ON, AT(verbose), NULL, NULL, 0, 0, COMPUTES, GROUP_OUTPUT,
       "say what is used, and how long everything took" },
     { "-q --quiet", "", OPTION_ON, AT(quiet), NULL, NULL, 0, 0, REAL & ~BIT(HELP), GROUP_OUTPUT,
@@ -159,16 +210,18 @@ const struct option option_rows[] = {
     { "-h --help", "", OPTION_ON, AT(help), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show this help" },
     { "--version", "", OPTION_ON, AT(version), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show the version" },
 
-    { "--image-cache", "", OPTION_TEXT, AT(model.image_cache), "DIR", NULL, 0, 0, ASKS, GROUP_CACHES,
+    { "--image-cache", "", OPTION_TEXT, AT(model.image_cache), "DIR", NULL, 0, 0, ASKS | MANY_ASKED,
+      GROUP_CACHES,
       "keep what the encoders made of an image in this folder, so that it is not encoded again" },
-    { "--image-cache-size", "", OPTION_SIZE, AT(image_cache_size), "BYTES", NULL, 1, BYTES_MAX, ASKS,
-      GROUP_CACHES, "what that folder may hold; what was unused longest is removed; 4 GiB unless given" },
+    { "--image-cache-size", "", OPTION_SIZE, AT(image_cache_size), "BYTES", NULL, 1, BYTES_MAX,
+      ASKS | MANY_ASKED, GROUP_CACHES,
+      "what that folder may hold; what was unused longest is removed; 4 GiB unless given" },
     { "--prompt-cache", "", OPTION_TEXT, AT(prompt_cache), "FILE", NULL, 0, 0, ASKS, GROUP_CACHES,
       "go on from the session in this file, if it is there, image included, and save it there at the end" },
     { "--prompt-cache-ro", "", OPTION_ON, AT(prompt_cache_ro), NULL, NULL, 0, 0, ASKS, GROUP_CACHES,
       "read the prompt cache, but do not write it" },
-    { "--prefix-cache", "", OPTION_SIZE, AT(prefix_cache), "BYTES", NULL, 0, BYTES_MAX, BIT(CHAT),
-      GROUP_CACHES,
+    { "--prefix-cache", "", OPTION_SIZE, AT(prefix_cache), "BYTES", NULL, 0, BYTES_MAX,
+      BIT(CHAT) | MANY_ASKED, GROUP_CACHES,
       "memory for images and conversations that were left, for when they come back; 0: none; an eighth of "
       "the "
       "memory, at most 1 GiB, unless given" },
@@ -184,10 +237,12 @@ const struct option option_rows[] = {
     { "--draft-p-min", "", OPTION_FLOAT, AT(ask.draft_p_min), "P", NULL, 0, 1, ASKS, GROUP_GUESSES,
       "it goes on while its tokens are at least so probable to it" },
 
-    { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096, COMPUTES | BIT(CONVERT),
-      GROUP_MACHINE, "threads to compute with; 0: one per processor" },
+    { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096,
+      COMPUTES | BIT(CONVERT) | BIT(MIX), GROUP_MACHINE, "threads to compute with; 0: one per processor" },
     { "--cpu", "", OPTION_CHOICE, AT(model.cpu), "LEVEL", "auto portable avx2 avx512 avx512vnni amx", 0, 0,
       COMPUTES, GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
+    { "--batch-size", "--batch_size", OPTION_INT, AT(batch_size), "N", NULL, 1, 1024, MANY_ASKED,
+      GROUP_MACHINE, "questions that are answered at once" },
     { "-ub --ubatch-size", "", OPTION_INT, AT(model.chunk), "N", NULL, 0, MANY, SESSIONS, GROUP_MACHINE,
       "positions of a prompt that are computed at once, 33 or more; 0: 2048" },
     { "-ctk --cache-type-k", "", OPTION_CHOICE, AT(kv_keys), "TYPE", "f32 f16 bf16 q8_0", 0, 0, COMPUTES,

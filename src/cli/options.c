@@ -284,6 +284,8 @@ void settings_init(struct settings *s, enum command command)
     memset(s, 0, sizeof *s);
     s->command = command;
     s->ask = sphinx_ask_options_default();
+    if (command == COMMAND_EVAL || command == COMMAND_BATCH) s->ask.temperature = 0;
+    s->batch_size = 8;
     s->model.cpu = "auto";
     s->weight_type = "bf16";
     s->shards = 1;
@@ -301,5 +303,7 @@ void settings_free(struct settings *s)
     free(s->stops.item);
     free(s->prefill.item);
     free(s->tensor_types.item);
+    free(s->tensor_betas.item);
+    free(s->tasks.item);
     free(s->operands.item);
 }

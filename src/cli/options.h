@@ -21,11 +21,12 @@ enum command {
     COMMAND_INIT,
     COMMAND_BENCH,
     COMMAND_CONVERT,
+    COMMAND_EVAL,
+    COMMAND_BATCH,
+    COMMAND_MIX,
     COMMAND_HELP,
     COMMAND_SERVE, /* from here on: named, but not in this version */
-    COMMAND_EVAL,
     COMMAND_TRAIN,
-    COMMAND_MIX,
     COMMAND_SEGMENT,
     COMMAND_COUNT
 };
@@ -42,15 +43,20 @@ struct settings {
     sphinx_model_options model;
     sphinx_session_options session;
     sphinx_ask_options ask;
-    struct text_list models, drafts, stops, prefill, tensor_types, operands;
+    struct text_list models, drafts, stops, prefill, tensor_types, tensor_betas, tasks, operands;
     const char *image, *prompt, *prompt_file, *output, *draw, *prompt_cache;
     size_t image_cache_size, prefix_cache; /* bytes */
+    const char *data, *report_page, *grid, *text;
+    size_t limit, sample;
+    int batch_size;
+    bool force, dedup, quirks, compare;
     const char *kv_keys, *kv_values;
-    const char *weight_type, *convert_type;
+    const char *weight_type, *convert_type, *beta;
     int shards, tokens, sequences, runs;
     bool labels, json, quiet, verbose, help, version;
     bool bos, decode, prompt_cache_ro;
     bool tensors, check, all, safetensors, list, no_image, text_only;
+    bool delta, allow_missing;
 };
 
 struct command_row {

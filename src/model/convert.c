@@ -169,7 +169,7 @@ static void plan_one(struct param_visitor *v, const struct param *p, struct tens
     struct written_tensor *t;
 
     if (c->err.code != STATUS_OK) return;
-    if (slot == NULL && !(folder && ckpt_has(c->checkpoint, p->name))) return;
+    if (slot == NULL && !(folder && ckpt_in_all(c->checkpoint, p->name))) return;
     if (c->n == c->capacity && !grow(c)) {
         err_no_memory(&c->err, "list of tensors");
         return;
@@ -359,6 +359,10 @@ static enum status write_one(struct conversion *c, size_t i, struct err *e)
         st = plan->transposed ? write_transposed(c, plan, &from, c->tensors[i].dtype, e)
                               : write_rows(c, plan, &from, c->tensors[i].dtype, e);
     }
+    if (ckpt_differs(c->checkpoint, plan->name)) {
+        c->result->n_mixed++;
+        c->result->n_encoder += policy_is_encoder(plan->name);
+    }
     ckpt_forget(c->checkpoint, plan->name);
     arena_free(&scratch);
     return st;
@@ -381,6 +385,7 @@ static enum status write_all(struct conversion *c, const struct model_descriptio
                                       .format = c->format,
                                       .shards = c->o->shards,
                                       .type = main_type(c),
+                                      .difference = c->o->mix.delta,
                                       .description = *about };
     enum status st = model_writer_open(&c->writer, &o, c->tensors, c->n, e);
 
@@ -406,7 +411,7 @@ enum status convert_model(const struct load_options *in, const struct convert_op
 
     assert(o->threads >= 1);
     memset(r, 0, sizeof *r);
-    st = ckpt_open(&c.checkpoint, in->paths, in->n_paths, in->report, e);
+    st = ckpt_open_mixed(&c.checkpoint, in->paths, in->n_paths, &o->mix, in->report, e);
     if (st == STATUS_OK) st = load_config(&config, &tokenizer, in, c.checkpoint, e);
     if (st == STATUS_OK) st = load_config_text(&json, &size, &name, in, c.checkpoint, e);
     if (st == STATUS_OK) st = network_init(&c.network, &config, e);

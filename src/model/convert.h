@@ -7,6 +7,7 @@
  *
  * Tensor by tensor, in runs of rows: memory holds a run, and what of one tensor the system keeps of the mapped files. Several paths and
  * differences are merged on the way, shards joined and divided. Rows whose type stays are copied as they are, to the last bit.
+ * Paths with weights are mixed on the way (checkpoint.h): `sphinx mix`.
  * What the variant's networks do not use is left out of GGUF files, and stays in folders, where upstream's loader looks for it.
  */
 #ifndef SPHINX_MODEL_CONVERT_H
@@ -22,7 +23,9 @@ struct convert_options {
     int shards;               /* as for model_writer.h */
     bool text_only;           /* leave the encoders out */
     struct policy *policy;    /* `uniform` is set here */
-    int threads;              /* 1 and up; the result does not depend on it */
+    struct ckpt_options
+        mix; /* of paths with weights; with `delta` the difference of two paths is written, MODEL_TORCH only */
+    int threads; /* 1 and up; the result does not depend on it */
 };
 
 /* What came of it. */
@@ -31,6 +34,8 @@ struct convert_result {
     size_t n_tensors, n_of_type[DTYPE_COUNT];
     size_t n_fallbacks;   /* tensors whose rows did not fit the type that they should have had */
     size_t n_requantised; /* tensors that were quantised already, and now are in another quantised type */
+    size_t n_mixed;       /* tensors whose parts were not equal */
+    size_t n_encoder; /* of those, tensors of encoders, which are frozen in training and should be equal */
 };
 
 /* Stage "convert" of in->report counts bytes written; may cancel. BAD_ARGUMENT: a quantised type for a format that has none, a pattern that

@@ -31,12 +31,11 @@ struct place {
 };
 
 /* In the last path that has `name` or `key`. */
-static struct place find_place(const struct load_options *o, const struct checkpoint *c, const char *name,
-                               const char *key)
+static struct place find_place(const struct checkpoint *c, const char *name, const char *key)
 {
     struct place p = { NULL, NULL };
 
-    for (int i = o->n_paths - 1; i >= 0 && p.path == NULL && p.gguf == NULL; i--) {
+    for (int i = ckpt_paths(c) - 1; i >= 0 && p.path == NULL && p.gguf == NULL; i--) {
         const struct gguf_file *gguf = ckpt_gguf(c, i);
         char *folder;
 
@@ -44,7 +43,7 @@ static struct place find_place(const struct load_options *o, const struct checkp
             if (key != NULL && gguf_find(gguf, key) != NULL) p.gguf = gguf;
             continue;
         }
-        folder = folder_of(o->paths[i]);
+        folder = folder_of(ckpt_path(c, i));
         p.path = folder != NULL ? path_join(folder, name) : NULL;
         free(folder);
         if (p.path != NULL && file_exists(p.path)) continue;
@@ -80,7 +79,7 @@ static enum status gguf_text(char **text, size_t *size, const struct gguf_file *
 static enum status find_type(char **type, char **where, const struct load_options *o,
                              const struct checkpoint *c, struct err *e)
 {
-    struct place p = find_place(o, c, "meta.json", GGUF_KEY_LLAMA_TYPE);
+    struct place p = find_place(c, "meta.json", GGUF_KEY_LLAMA_TYPE);
     const struct gguf_file *gguf = p.gguf != NULL ? p.gguf : find_gguf(c);
     unsigned char *json = NULL;
     enum status st = STATUS_OK;
@@ -144,7 +143,7 @@ static enum status open_tokenizer(struct tokenizer **t, const struct load_option
     struct place p;
 
     if (o->tokenizer_path != NULL) return tok_open(t, o->tokenizer_path, e);
-    p = find_place(o, c, "tokenizer.model", GGUF_KEY_TOKENIZER);
+    p = find_place(c, "tokenizer.model", GGUF_KEY_TOKENIZER);
     gguf = find_gguf(c);
     if (p.path != NULL) {
         st = tok_open(t, p.path, e);
@@ -154,7 +153,7 @@ static enum status open_tokenizer(struct tokenizer **t, const struct load_option
     } else if (gguf != NULL) {
         st = load_gguf_tokenizer(gguf, t, e);
     } else {
-        struct place json = find_place(o, c, "tokenizer.json", NULL);
+        struct place json = find_place(c, "tokenizer.json", NULL);
 
         st = err_set(e, json.path != NULL ? STATUS_UNSUPPORTED : STATUS_NOT_FOUND,
                      "%s: no tokenizer.model beside the weights%s: name one with --tokenizer",
@@ -188,8 +187,8 @@ enum status load_config_text(char **json, size_t *size, char **name, const struc
 
     *json = NULL;
     *size = 0;
-    if (o->config_path == NULL) p = find_place(o, c, "config.json", GGUF_KEY_CONFIG);
-    if (p.path == NULL && p.gguf == NULL) p = find_place(o, c, "params.json", NULL);
+    if (o->config_path == NULL) p = find_place(c, "config.json", GGUF_KEY_CONFIG);
+    if (p.path == NULL && p.gguf == NULL) p = find_place(c, "params.json", NULL);
     *name = p.path != NULL     ? strdup(p.path)
             : p.gguf != NULL   ? strdup(p.gguf->path)
             : fallback != NULL ? strdup(fallback->path)

@@ -79,7 +79,8 @@ static enum status file_open(struct model_writer *w, int shard, const struct ten
     enum status st;
 
     if (is_gguf(w->o.format)) return gguf_file_open(w, specs, e);
-    snprintf(name, sizeof name, "consolidated.%02d-of-%02d.model.pth", shard, w->o.shards);
+    snprintf(name, sizeof name, "consolidated.%02d-of-%02d.model%s.pth", shard, w->o.shards,
+             w->o.difference ? "-diff" : "");
     path = path_join(w->folder.path_temporary, w->o.format == MODEL_SAFETENSORS ? "model.safetensors" : name);
     if (path == NULL) return err_no_memory(e, w->o.path);
     st = w->o.format == MODEL_SAFETENSORS

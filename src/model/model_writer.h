@@ -36,6 +36,7 @@ struct model_writer_options {
     enum model_format format;
     int shards;      /* 1 but for MODEL_TORCH; must divide what is split */
     enum dtype type; /* of most matrices: GGUF files tell it */
+    bool difference; /* MODEL_TORCH: the files are named as what is to be added to another checkpoint */
     struct model_description description;
 };
 

@@ -29,24 +29,40 @@ static bool begins_with(const char *name, const char *beginning)
     return strncmp(name, beginning, strlen(beginning)) == 0;
 }
 
-enum tensor_class policy_class(const struct param *p)
+/* TENSOR_CLASS_COUNT where the beginning of the name does not say it. */
+static enum tensor_class class_of_beginning(const char *name)
 {
     static const struct {
         const char *beginning;
         enum tensor_class class;
-    } encoders[] = { { "clip.", TENSOR_CLASS_CLIP },
-                     { "openclip_convnext_xxl.", TENSOR_CLASS_CONVNEXT },
-                     { "dinov2_vitg14.", TENSOR_CLASS_DINOV2 },
-                     { "qformer.", TENSOR_CLASS_QFORMER },
-                     { "visual_proj.", TENSOR_CLASS_MIXER },
-                     { "qformer_proj.", TENSOR_CLASS_MIXER },
-                     { "tok_embeddings.", TENSOR_CLASS_TOK_EMBEDDINGS },
-                     { "output.", TENSOR_CLASS_OUTPUT } };
+    } parts[] = { { "clip.", TENSOR_CLASS_CLIP },
+                  { "openclip_convnext_xxl.", TENSOR_CLASS_CONVNEXT },
+                  { "dinov2_vitg14.", TENSOR_CLASS_DINOV2 },
+                  { "qformer.", TENSOR_CLASS_QFORMER },
+                  { "visual_proj.", TENSOR_CLASS_MIXER },
+                  { "qformer_proj.", TENSOR_CLASS_MIXER },
+                  { "tok_embeddings.", TENSOR_CLASS_TOK_EMBEDDINGS },
+                  { "output.", TENSOR_CLASS_OUTPUT } };
+
+    for (size_t i = 0; i < sizeof parts / sizeof *parts; i++)
+        if (begins_with(name, parts[i].beginning)) return parts[i].class;
+    return TENSOR_CLASS_COUNT;
+}
+
+bool policy_is_encoder(const char *name)
+{
+    enum tensor_class class = class_of_beginning(name);
+
+    return class == TENSOR_CLASS_CLIP || class == TENSOR_CLASS_CONVNEXT || class == TENSOR_CLASS_DINOV2 ||
+           class == TENSOR_CLASS_QFORMER;
+}
+
+enum tensor_class policy_class(const struct param *p)
+{
+    enum tensor_class class = class_of_beginning(p->name);
 
     if (p->kind == PARAM_VECTOR) return TENSOR_CLASS_SMALL;
-    for (size_t i = 0; i < sizeof encoders / sizeof *encoders; i++) {
-        if (begins_with(p->name, encoders[i].beginning)) return encoders[i].class;
-    }
+    if (class != TENSOR_CLASS_COUNT) return class;
     if (strstr(p->name, ".attention.") != NULL) return TENSOR_CLASS_ATTENTION;
     /* The router of experts decides who answers: a matrix, but as small as a norm. */
     if (strstr(p->name, ".feed_forward.gate.") != NULL) return TENSOR_CLASS_SMALL;

@@ -49,6 +49,9 @@ extern const char *const tensor_class_names[TENSOR_CLASS_COUNT];
 /* What a parameter is for. Of an encoder only the matrices are in its class; all that is small is SMALL. */
 enum tensor_class policy_class(const struct param *p);
 
+/* True for the weights of the four encoders, small ones too: what training leaves as it is. The mixer's are not among them. */
+bool policy_is_encoder(const char *name);
+
 /* The types that a model can be converted to, for messages and choices: "f32 f16 ...". */
 extern const char policy_types[];
 

@@ -228,7 +228,8 @@ static enum status source_open(struct checkpoint *c, struct ckpt_source *s, cons
 
     s->path = arena_strdup(&c->arena, path);
     if (s->path == NULL) return err_no_memory(e, path);
-    st = ckpt_probe(&probe, path, &c->arena, e);
+    st = ckpt_mix_weight(s, &c->arena, e);
+    if (st == STATUS_OK) st = ckpt_probe(&probe, s->path, &c->arena, e);
     if (st != STATUS_OK) return st;
     s->format = probe.format;
     if (probe.is_index) return index_open(c, s, probe.files[0], e);
@@ -245,6 +246,7 @@ static enum status layer_make(struct checkpoint *c, struct ckpt_layer *layer, in
     const struct ckpt_source *s = &c->sources[source];
 
     layer->source = source;
+    layer->weight = (float)s->weight;
     layer->n_shards = s->n_shards;
     layer->shard = arena_calloc(&c->arena, (size_t)s->n_shards, sizeof *layer->shard);
     if (layer->shard == NULL) return err_no_memory(e, s->path);
@@ -252,20 +254,19 @@ static enum status layer_make(struct checkpoint *c, struct ckpt_layer *layer, in
     return STATUS_OK;
 }
 
-/* Sets (full) or adds (diff) what `source` has at i to the name `to`, whose old value is `from` (NULL:
+/* Sets (full) or adds (diff, or part of a mix) what `source` has at i to the name `to`, whose old value is `from` (NULL:
  * none). */
 static enum status name_merge(struct checkpoint *c, struct ckpt_name *to, const struct ckpt_name *from,
                               int source, size_t i, struct err *e)
 {
-    bool keep = from != NULL && c->sources[source].format == CKPT_CONSOLIDATED_DIFF;
+    bool keep = from != NULL && (c->sources[source].format == CKPT_CONSOLIDATED_DIFF || c->mixing);
 
     if (keep && dtype_info(from->layers[0].shard[0]->dtype)->block_elements > 1) {
-        return err_set(
-            e, STATUS_UNSUPPORTED,
-            "%s: tensor %s is quantised (%s), so the differences in %s cannot be added to it: add them to "
-            "the checkpoint that it was made from, and convert the two together",
-            c->sources[from->layers[0].source].path, to->entry.name,
-            dtype_info(from->layers[0].shard[0]->dtype)->name, c->sources[source].path);
+        return err_set(e, STATUS_UNSUPPORTED,
+                       "%s: tensor %s is quantised (%s), so what %s holds cannot be added to it: add it to "
+                       "the checkpoint that it was made from, and convert the two together",
+                       c->sources[from->layers[0].source].path, to->entry.name,
+                       dtype_info(from->layers[0].shard[0]->dtype)->name, c->sources[source].path);
     }
     to->n_layers = keep ? from->n_layers + 1 : 1;
     to->layers = arena_calloc(&c->arena, (size_t)to->n_layers, sizeof *to->layers);
@@ -318,13 +319,14 @@ static void entries_fill(struct checkpoint *c)
     }
 }
 
-static enum status sources_open(struct checkpoint *c, const char *const *paths, int n_paths, struct err *e)
+static enum status sources_open(struct checkpoint *c, const char *const *paths, int n_paths,
+                                const struct ckpt_options *o, struct err *e)
 {
+    enum status st;
+
     c->sources = arena_calloc(&c->arena, (size_t)n_paths, sizeof *c->sources);
     if (c->sources == NULL) return err_no_memory(e, "checkpoints");
     for (int i = 0; i < n_paths; i++) {
-        enum status st;
-
         c->n_sources++;
         st = source_open(c, &c->sources[i], paths[i], e);
         if (st != STATUS_OK) return st;
@@ -332,16 +334,24 @@ static enum status sources_open(struct checkpoint *c, const char *const *paths, 
             return err_set(e, STATUS_BAD_ARGUMENT,
                            "%s: holds differences to another checkpoint; give that one first", paths[i]);
         }
-        st = source_merge(c, i, e);
-        if (st != STATUS_OK) return st;
     }
-    entries_fill(c);
-    return STATUS_OK;
+    st = ckpt_mix_begin(c, o, e);
+    for (int i = 0; i < n_paths && st == STATUS_OK; i++) st = source_merge(c, i, e);
+    if (st == STATUS_OK) st = ckpt_mix_end(c, o, e);
+    if (st == STATUS_OK) entries_fill(c);
+    return st;
 }
 
-enum status ckpt_open(struct checkpoint **out, const char *const *paths, int n_paths,
+enum status ckpt_open(struct checkpoint **c, const char *const *paths, int n_paths,
                       const struct report *report, struct err *e)
 {
+    return ckpt_open_mixed(c, paths, n_paths, NULL, report, e);
+}
+
+enum status ckpt_open_mixed(struct checkpoint **out, const char *const *paths, int n_paths,
+                            const struct ckpt_options *options, const struct report *report, struct err *e)
+{
+    static const struct ckpt_options defaults;
     struct checkpoint *c = calloc(1, sizeof *c);
     enum status st;
 
@@ -352,7 +362,7 @@ enum status ckpt_open(struct checkpoint **out, const char *const *paths, int n_p
         return err_no_memory(e, "a checkpoint");
     }
     c->report = report;
-    st = sources_open(c, paths, n_paths, e);
+    st = sources_open(c, paths, n_paths, options != NULL ? options : &defaults, e);
     if (st != STATUS_OK) {
         ckpt_close(c);
         return st;
@@ -451,6 +461,20 @@ bool ckpt_has(const struct checkpoint *c, const char *name)
 bool ckpt_used(const struct checkpoint *c, size_t i)
 {
     return atomic_load(&c->names[i].used);
+}
+
+bool ckpt_in_all(const struct checkpoint *c, const char *name)
+{
+    const struct ckpt_name *n = ckpt_name_find(c, name);
+
+    return n != NULL && !n->lacking;
+}
+
+bool ckpt_differs(const struct checkpoint *c, const char *name)
+{
+    const struct ckpt_name *n = ckpt_name_find(c, name);
+
+    return n != NULL && n->differs;
 }
 
 /* ---- checking ------------------------------------------------------------------------------------------ */

@@ -15,7 +15,11 @@
  *   one *.gguf                                                       keys as in gguf_names.h
  *
  * Names are always upstream's, without "llma.". Of several paths a later full one replaces, name by name, and a diff
- * is added, but not to quantised weights.
+ * is added, but not to quantised weights. Paths with weights, "A:0.3 B:0.7", are mixed instead (spec 10 section 12):
+ *
+ *   0.3 A + 0.7 B, in float32, rounded once to A's type; rows that are equal in all stay as they are, to the last bit
+ *
+ * All full paths have weights, which add up to 1, or none has; a diff's weight is what it is multiplied by.
  *
  * Memory: tensors borrow the mapped files wherever their layout and alignment allow. Only sums with a diff,
  * views that are no rows, misaligned data and f64 are made anew, when first asked for, only the part (or
@@ -63,10 +67,30 @@ struct ckpt_rule {
 struct ckpt_entry {
     const char *name;
     int path;    /* index of the path whose value this is */
-    int n_diffs; /* differences of later paths that are added to it */
+    int n_diffs; /* what of later paths is added to it: differences, or the other parts of a mix */
     int shards;
     const struct raw_tensor *const *shard; /* [shards]: dtype, the shard's shape */
 };
+
+/* What names that match a pattern (the shell's) are mixed with, instead of the paths' weights. */
+struct ckpt_mix_rule {
+    const char *pattern;
+    const double *weight; /* [paths], of full ones adding up to 1; those of diffs are not read */
+};
+
+/* All borrowed until ckpt_open returns. */
+struct ckpt_options {
+    const struct ckpt_mix_rule *rules; /* [n_rules], the last that matches counts; needs paths with weights */
+    size_t n_rules;
+    bool
+        allow_missing; /* a name that one of the mixed paths lacks is taken from the first that has it; else asking for it is an error */
+    bool
+        delta; /* of two paths without weights: the first less the second, to which a name that it lacks is 0 */
+};
+
+/* As ckpt_open below; options may be NULL. */
+enum status ckpt_open_mixed(struct checkpoint **c, const char *const *paths, int n_paths,
+                            const struct ckpt_options *options, const struct report *report, struct err *e);
 
 /* Opens the paths, left to right. Reads directories of archives and headers only. An incomplete set names
  * the missing files; two families in one folder, or a diff as the first path, is an error. report (may be
@@ -77,7 +101,7 @@ enum status ckpt_open(struct checkpoint **c, const char *const *paths, int n_pat
 void ckpt_close(struct checkpoint *c); /* accepts NULL */
 
 int ckpt_paths(const struct checkpoint *c);
-const char *ckpt_path(const struct checkpoint *c, int path);
+const char *ckpt_path(const struct checkpoint *c, int path); /* without its weight */
 enum ckpt_format ckpt_path_format(const struct checkpoint *c, int path);
 const char *ckpt_format_text(enum ckpt_format format);
 /* The file of a path in GGUF, for its keys; NULL for other formats. Its tensors bear upstream's names. */
@@ -111,6 +135,11 @@ enum status ckpt_tensor(struct checkpoint *c, const char *name, const struct ckp
  * as above. */
 enum status ckpt_expert(struct checkpoint *c, const char *name, const struct ckpt_rule *rule, int expert,
                         int rank, int ranks, struct tensor *out, struct err *e);
+
+/* False for a name that one of the paths of a mix lacks: asking for its tensor is an error. */
+bool ckpt_in_all(const struct checkpoint *c, const char *name);
+/* True if a tensor of that name was given out that is a mix of values that are not equal in all paths. */
+bool ckpt_differs(const struct checkpoint *c, const char *name);
 
 /* How the mapped files will be read next. After ckpt_open: scattered, until all tensors were found. */
 void ckpt_advise(struct checkpoint *c, enum file_access access);

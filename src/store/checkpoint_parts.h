@@ -38,6 +38,8 @@ struct ckpt_shard {
 /* One path of ckpt_open. */
 struct ckpt_source {
     const char *path;
+    bool weighted; /* the user gave a weight */
+    double weight; /* 1 if not */
     enum ckpt_format format;
     struct ckpt_file *files; /* [n_files]: one a shard, or all those of an index for the one shard */
     int n_files;
@@ -48,6 +50,7 @@ struct ckpt_source {
 /* The tensors of one source for one name. */
 struct ckpt_layer {
     int source;
+    float weight; /* what it is multiplied by */
     int n_shards;
     const struct raw_tensor **shard; /* [n_shards] */
 };
@@ -72,8 +75,11 @@ struct ckpt_view {
 
 struct ckpt_name {
     struct ckpt_entry entry;   /* entry.shard is layers[0].shard */
-    struct ckpt_layer *layers; /* the value, then the differences */
+    struct ckpt_layer *layers; /* the value, or the parts of a mix; then the differences */
     int n_layers;
+    bool mixed;   /* several parts */
+    bool lacking; /* one of the parts does not have it: an error for who asks */
+    bool differs; /* in some row that was mixed; guarded by the mutex */
     struct ckpt_copy *copies;
     struct ckpt_view *views;
     atomic_bool used;
@@ -84,10 +90,20 @@ struct checkpoint {
     int n_sources;
     struct ckpt_name *names; /* sorted */
     size_t n_names;
+    bool mixing; /* full paths are added up instead of replacing each other */
     const struct report *report;
     pthread_mutex_t mutex; /* guards every name's copies and views */
     struct arena arena;
 };
+
+/* checkpoint_mix.c: takes the weight from "PATH:WEIGHT", unless that is the name of a file. */
+enum status ckpt_mix_weight(struct ckpt_source *s, struct arena *arena, struct err *e);
+/* Settles whether the sources are mixed: before names are merged, when all are open. */
+enum status ckpt_mix_begin(struct checkpoint *c, const struct ckpt_options *o, struct err *e);
+/* Gives every name's parts their weights. */
+enum status ckpt_mix_end(struct checkpoint *c, const struct ckpt_options *o, struct err *e);
+/* The error of whoever asks for a name that is lacking. */
+enum status ckpt_mix_missing(const struct checkpoint *c, struct err *e);
 
 struct ckpt_name *ckpt_name_find(const struct checkpoint *c, const char *name);
 /* Frees copies and views. */

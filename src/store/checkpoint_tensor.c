@@ -13,6 +13,7 @@
  * in each shard, a units each.
  */
 #include <assert.h>
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -326,33 +327,94 @@ static enum status layer_view(const struct request *q, const struct ckpt_layer *
     return pieces_take(q, layer, &p, v);
 }
 
-/* view += the layers after the first, in float32, rounded once to the view's dtype. */
-static enum status differences_add(const struct request *q, struct ckpt_view *view)
+/* What is added up row by row: a value and its differences, or the parts of a mix. */
+struct sum {
+    struct ckpt_view **part; /* [n]; the first is the view that the sum replaces */
+    int n;
+    float *row; /* [1 + n][columns]: the sum, the parts */
+};
+
+static enum status sum_begin(const struct request *q, struct ckpt_view *view, struct sum *s)
 {
-    const struct ckpt_name *name = q->name;
-    struct tensor *t = &view->tensor;
-    const struct dtype_info *info = dtype_info(t->dtype);
-    size_t rows = (size_t)tensor_rows(t), columns = (size_t)tensor_columns(t),
-           n_diffs = (size_t)name->n_layers - 1;
-    struct ckpt_view **diffs = calloc(n_diffs, sizeof(struct ckpt_view *));
-    float *row = malloc(2 * columns * sizeof *row);
+    size_t columns = (size_t)tensor_columns(&view->tensor), rows = (size_t)tensor_rows(&view->tensor);
     enum status st = STATUS_OK;
 
-    view->sum = malloc(dtype_bytes(t->dtype, rows * columns));
-    if (diffs == NULL || row == NULL || view->sum == NULL) st = err_no_memory(q->e, name->entry.name);
-    for (size_t k = 0; k < n_diffs && st == STATUS_OK; k++)
-        st = layer_view(q, &name->layers[k + 1], &diffs[k]);
-    for (size_t i = 0; i < rows && st == STATUS_OK; i++) {
-        tensor_row_f32(t, (int64_t)i, 0, (int64_t)columns, row);
-        for (size_t k = 0; k < n_diffs; k++) {
-            tensor_row_f32(&diffs[k]->tensor, (int64_t)i, 0, (int64_t)columns, row + columns);
-            for (size_t j = 0; j < columns; j++) row[j] += row[columns + j];
+    s->part = calloc((size_t)s->n, sizeof(struct ckpt_view *));
+    s->row = malloc(((size_t)s->n + 1) * columns * sizeof *s->row);
+    view->sum = malloc(dtype_bytes(view->tensor.dtype, rows * columns));
+    if (s->part == NULL || s->row == NULL || view->sum == NULL)
+        return err_no_memory(q->e, q->name->entry.name);
+    s->part[0] = view;
+    for (int k = 1; k < s->n && st == STATUS_OK; k++) st = layer_view(q, &q->name->layers[k], &s->part[k]);
+    return st;
+}
+
+static void sum_end(struct sum *s)
+{
+    for (int k = 1; k < s->n && s->part != NULL; k++) view_free(s->part[k]);
+    free(s->part);
+    free(s->row);
+}
+
+/* A number that is not finite would spread to the mix, where nobody could tell any longer whose it was. */
+static enum status mix_check_finite(const struct request *q, const struct sum *s, int64_t row, size_t columns)
+{
+    for (int k = 0; k < s->n; k++) {
+        const float *x = s->row + (size_t)(k + 1) * columns;
+
+        for (size_t j = 0; j < columns; j++) {
+            if (isfinite(x[j])) continue;
+            return err_set(
+                q->e, STATUS_NUMERIC,
+                "%s: tensor %s, row %lld: holds a number that is not finite, which cannot be mixed",
+                q->c->sources[q->name->layers[k].source].path, q->name->entry.name, (long long)row);
         }
-        info->from_f32((char *)view->sum + dtype_bytes(t->dtype, i * columns), row, columns);
     }
-    for (size_t k = 0; k < n_diffs && diffs != NULL; k++) view_free(diffs[k]);
-    free(diffs);
-    free(row);
+    return STATUS_OK;
+}
+
+/* One row of the sum, in float32. */
+static enum status sum_row(const struct request *q, struct sum *s, int64_t row, size_t columns)
+{
+    const struct ckpt_name *name = q->name;
+    bool equal = name->mixed;
+    enum status st = STATUS_OK;
+
+    for (int k = 0; k < s->n; k++) {
+        float *x = s->row + (size_t)(k + 1) * columns;
+
+        tensor_row_f32(&s->part[k]->tensor, row, 0, (int64_t)columns, x);
+        equal = equal && memcmp(x, s->row + columns, columns * sizeof *x) == 0;
+    }
+    if (name->mixed) st = mix_check_finite(q, s, row, columns);
+    if (equal) {
+        memcpy(s->row, s->row + columns, columns * sizeof *s->row);
+        return st;
+    }
+    if (name->mixed) q->name->differs = true;
+    for (size_t j = 0; j < columns; j++) s->row[j] = name->layers[0].weight * s->row[columns + j];
+    for (int k = 1; k < s->n; k++) {
+        const float *x = s->row + (size_t)(k + 1) * columns;
+
+        for (size_t j = 0; j < columns; j++) s->row[j] += name->layers[k].weight * x[j];
+    }
+    return st;
+}
+
+/* The view becomes the sum of all layers, rounded once to the view's dtype. */
+static enum status layers_sum(const struct request *q, struct ckpt_view *view)
+{
+    struct tensor *t = &view->tensor;
+    const struct dtype_info *info = dtype_info(t->dtype);
+    size_t rows = (size_t)tensor_rows(t), columns = (size_t)tensor_columns(t);
+    struct sum s = { .n = q->name->n_layers };
+    enum status st = sum_begin(q, view, &s);
+
+    for (size_t i = 0; i < rows && st == STATUS_OK; i++) {
+        st = sum_row(q, &s, (int64_t)i, columns);
+        info->from_f32((char *)view->sum + dtype_bytes(t->dtype, i * columns), s.row, columns);
+    }
+    sum_end(&s);
     if (st != STATUS_OK) return st;
     t->data = view->sum;
     t->pieces = NULL;
@@ -381,7 +443,7 @@ static enum status view_get(const struct request *q, struct tensor *out)
         return STATUS_OK;
     }
     st = layer_view(q, &name->layers[0], &v);
-    if (st == STATUS_OK && name->n_layers > 1) st = differences_add(q, v);
+    if (st == STATUS_OK && (name->n_layers > 1 || name->layers[0].weight != 1)) st = layers_sum(q, v);
     if (st != STATUS_OK) {
         view_free(v);
         return st;
@@ -413,6 +475,7 @@ static enum status request_answer(struct request *q, const char *name, struct te
     memset(out, 0, sizeof *out);
     q->name = ckpt_name_find(q->c, name);
     if (q->name == NULL) return missing(q->c, name, q->e);
+    if (q->name->lacking) return ckpt_mix_missing(q->c, q->e);
     pthread_mutex_lock(&q->c->mutex);
     st = view_get(q, out);
     pthread_mutex_unlock(&q->c->mutex);
