@@ -130,12 +130,12 @@ static void print_notes(FILE *f, const struct evaluation *v)
     }
     if (v->n < v->dataset.n) fprintf(f, "%s: %zu of %zu questions were asked.\n", name, v->n, v->dataset.n);
     if (v->n_missing > 0)
-        fprintf(f, "%s: images of %zu questions were not found; they count as wrong.\n", name, v->n_missing);
+        fprintf(f, "%s: not found were the images of %zu question%s; they count as wrong.\n", name,
+                v->n_missing, v->n_missing == 1 ? "" : "s");
     if (v->n_failed > 0)
-        fprintf(f, "%s: %zu questions have no answer for other reasons; they count as wrong.\n", name,
-                v->n_failed);
-    if (v->figures.n_pending > 0)
-        fprintf(f, "%s: %zu answers wait for a judge.\n", name, v->figures.n_pending);
+        fprintf(f, "%s: no answer for other reasons to %zu question%s; they count as wrong.\n", name,
+                v->n_failed, v->n_failed == 1 ? "" : "s");
+    if (v->figures.n_pending > 0) fprintf(f, "%s: waiting for a judge: %zu.\n", name, v->figures.n_pending);
 }
 
 enum status report_text(FILE *f, const struct evaluation *v, size_t n, struct err *e)

@@ -34,7 +34,7 @@ static void test_text(void **state)
                               "───────────────────────────────────────────────────────────────────────────\n"
                               "OKVQA      61.90  60.5–63.2   62.08   62.21                2       1      1\n"
                               "OKVQA: 3 of 5 questions were asked.\n"
-                              "OKVQA: images of 1 questions were not found; they count as wrong.\n"
+                              "OKVQA: not found were the images of 1 question; they count as wrong.\n"
                               "\n"
                               "                        95 %          SPHINX  SPHINX\n"
                               "part        score   interval  SPHINX     -1k     -2k  answers\n"
