@@ -171,6 +171,13 @@ char *ans_without(const char *text, const char *drop, struct arena *a)
     return out;
 }
 
+char *ans_plain(const char *text, struct arena *a)
+{
+    char *without = ans_without(text, ".", a), *stripped = without != NULL ? ans_strip(without, a) : NULL;
+
+    return stripped != NULL ? ans_lower(stripped, a) : NULL;
+}
+
 /* ---- numbers and letters --------------------------------------------------------------------------------------- */
 
 static size_t digits(const char *text, size_t at, size_t size)

@@ -27,6 +27,9 @@ char *ans_collapse(const char *text, struct arena *a);
 /* Without any byte that is in `drop`, which is ASCII. */
 char *ans_without(const char *text, const char *drop, struct arena *a);
 
+/* What exact match compares: without periods, stripped, small letters. */
+char *ans_plain(const char *text, struct arena *a);
+
 /* The length of the white space at the start of text; 0: none. */
 size_t ans_space(const char *text);
 /* The next word: *text moves to its start; its length is returned, 0 at the end. */

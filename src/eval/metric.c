@@ -6,7 +6,8 @@
 #include <string.h>
 
 static const struct metric *const metrics[] = {
-    &metric_vqa, &metric_exact, &metric_relaxed, &metric_anls, &metric_math, &metric_box,
+    &metric_vqa, &metric_exact, &metric_relaxed, &metric_anls, &metric_math,  &metric_box,
+    &metric_mme, &metric_pope,  &metric_choice,  &metric_mmmu, &metric_class,
 };
 
 const struct metric *metric_at(size_t i)

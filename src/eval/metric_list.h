@@ -7,5 +7,8 @@
 extern const struct metric metric_vqa;
 extern const struct metric metric_exact, metric_relaxed, metric_anls, metric_math;
 extern const struct metric metric_box;
+extern const struct metric metric_mme, metric_pope;
+extern const struct metric metric_choice, metric_mmmu;
+extern const struct metric metric_class;
 
 #endif

@@ -29,13 +29,6 @@ static enum status no_memory(struct err *e)
 
 /* ---- exact match ----------------------------------------------------------------------------------------------- */
 
-static char *plain(const char *text, struct arena *a)
-{
-    char *without = ans_without(text, ".", a), *stripped = without != NULL ? ans_strip(without, a) : NULL;
-
-    return stripped != NULL ? ans_lower(stripped, a) : NULL;
-}
-
 static bool is_letter(const char *reference)
 {
     return reference[0] >= 'A' && reference[0] < 'A' + LETTERS && reference[1] == '\0';
@@ -44,7 +37,7 @@ static bool is_letter(const char *reference)
 static enum status judge_exact(struct verdict *v, const struct benchmark *b, const struct record *r,
                                const char *answer, struct arena *a, struct err *e)
 {
-    const char *clean = ans_clean(answer, a), *text = clean != NULL ? plain(clean, a) : NULL;
+    const char *clean = ans_clean(answer, a), *text = clean != NULL ? ans_plain(clean, a) : NULL;
     char *letter = arena_calloc(a, 2, 1);
 
     (void)b;
@@ -59,7 +52,7 @@ static enum status judge_exact(struct verdict *v, const struct benchmark *b, con
             v->malformed = letter[0] == '\0';
             v->taken = letter;
         } else {
-            reference = plain(reference, a);
+            reference = ans_plain(reference, a);
             if (reference == NULL) return no_memory(e);
             if (strcmp(text, reference) == 0) v->score = 1;
         }

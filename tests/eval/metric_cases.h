@@ -23,6 +23,12 @@
 
 #include "eval/metric.h"
 
+/* cmocka's assert_float_equal rounds to float. NaN fails. */
+static inline void assert_near(double got, double want, double tolerance)
+{
+    if (!(fabs(got - want) <= tolerance)) fail_msg("%.12g, expected %.12g", got, want);
+}
+
 static inline const char *text_of(const json_t *o, const char *key)
 {
     return json_string_value(json_object_get(o, key));

@@ -24,7 +24,7 @@ static void by_hand(void **state)
     assert_false(judge_one("box", NULL, &r, "[0.5,1,0,0]").malformed);
     wide.width = 100;
     wide.height = 51; /* padded above by 24 */
-    assert_float_equal(judge_one("box", NULL, &wide, "[0,0.24,1,0.74]").score, 1, 1e-6);
+    assert_near(judge_one("box", NULL, &wide, "[0,0.24,1,0.74]").score, 1, 1e-6);
 }
 
 static void half_is_a_hit(void **state)
@@ -42,7 +42,7 @@ static void half_is_a_hit(void **state)
         assert_int_equal(b.metric->judge(&answered[i].verdict, &b, &r, answered[i].answer, &a, NULL),
                          STATUS_OK);
     assert_int_equal(b.metric->sum_up(&f, &b, answered, 3, &a, NULL), STATUS_OK);
-    assert_float_equal(figure_find(&f, "accuracy")->value, 100.0 / 3, 1e-9);
+    assert_near(figure_find(&f, "accuracy")->value, 100.0 / 3, 1e-9);
     assert_int_equal(f.n_malformed, 1);
     arena_free(&a);
 }

@@ -327,6 +327,159 @@ def box() -> dict:
             | by(cases, "category", "category", right)}
 
 
+# ---- yes or no ------------------------------------------------------------------------------------------------------
+
+PERCEPTION = "existence count position color posters celebrity scene landmark artwork OCR".split()
+COGNITION = "commonsense_reasoning numerical_calculation text_translation code_reasoning".split()
+YES_NO = ["Yes", "No", "yes", "no", "Yes.", "No.", " No.", "NO", "not sure", "Yes, it is", "No, it is not", "yeah", "nothing", "",
+          "I think so", "It is not.", "There is no dog", "unknown", "y", "ja", "是 yes", "\u2028no", "Yes\nNo", "no\nyes",
+          "There is a dog. no", "no,yes", "Not", "yes no", "###", "Yes### Human: no", "n o", "\u00e9\u00e9\u00e9yes", "ÉÉÉÉno"]
+
+
+def mme_said(answer: str) -> str:
+    start = clean(answer).lower()[:4]
+    return "yes" if "yes" in start else "no" if "no" in start else ""
+
+
+def mme() -> dict:
+    g, cases = Generator(7), []
+    for category in PERCEPTION + COGNITION + ["unheard_of"]:
+        for image in range(g.random.randint(5, 9)):
+            for k in range(2):
+                record = {"id": str(2 * image + k), "image": f"{category}/{image}.jpg", "answers": [g.pick("Yes", "No")],
+                          "category": category, "group": f"{image}"}
+                answer = record["answers"][0] if g.chance(0.5) else g.pick(*YES_NO)
+                said = mme_said(answer)
+                cases.append(case(record, answer, float(said == record["answers"][0].lower()), said == ""))
+    g.random.shuffle(cases)
+    points = {}
+    for category in sorted({c["r"]["category"] for c in cases}):
+        own = [c for c in cases if c["r"]["category"] == category]
+        images = {c["r"]["group"] for c in own}
+        acc = percent(c["s"] for c in own)
+        plus = percent(all(c["s"] == 1 for c in own if c["r"]["group"] == i) for i in images)
+        points |= {f"category: {category}": acc + plus, f"acc: {category}": acc, f"acc+: {category}": plus}
+    total = lambda names: sum(points[f"category: {n}"] for n in names)
+    sums = {"perception": total(PERCEPTION), "cognition": total(COGNITION), "both": total(PERCEPTION + COGNITION)}
+    return {"cases": cases, "figures": sums | points}
+
+
+def pope_said(answer: str) -> str:
+    words = clean(answer).split(".")[0].replace(",", "").split(" ")
+    return "no" if "No" in words or "not" in words or "no" in words else "yes"
+
+
+def pope() -> dict:
+    g, cases = Generator(8), []
+    for i in range(330):
+        record = {"answers": [g.pick("yes", "no")], "category": g.pick("random", "popular", "adversarial")}
+        answer = g.pick("yes", "no", *record["answers"] * 2) if g.chance(0.6) else g.pick(*YES_NO)
+        said = pope_said(answer)
+        words = clean(answer).split(".")[0].replace(",", "").split(" ")
+        cases.append(case(record, answer, float(said == record["answers"][0]),
+                          not {"yes", "Yes", "no", "No", "not"} & set(words)))
+    splits = {}
+    for split in sorted({c["r"]["category"] for c in cases}):
+        own = [c for c in cases if c["r"]["category"] == split]
+        pairs = [(c["r"]["answers"][0] == "yes", (c["r"]["answers"][0] == "yes") == (c["s"] == 1)) for c in own]
+        tp, fp = sum(t and p for t, p in pairs), sum(p and not t for t, p in pairs)
+        precision, recall = tp / (tp + fp), tp / sum(t for t, p in pairs)
+        splits[split] = {"F1": 2 * precision * recall / (precision + recall), "accuracy": mean(t == p for t, p in pairs),
+                         "precision": precision, "recall": recall, "yes ratio": mean(p for t, p in pairs)}
+    names = splits["random"].keys()
+    figures = {n: percent(s[n] for s in splits.values()) for n in names}
+    return {"cases": cases, "figures": figures | {f"{n}: {k}": 100 * s[n] for k, s in splits.items() for n in names}}
+
+
+# ---- choices --------------------------------------------------------------------------------------------------------
+
+
+def plain(text: str) -> str:
+    return text.replace(".", "").strip().lower()
+
+
+def choice_index(text: str, record: dict):
+    choices = record.get("choices", [])
+    if found := letter(text, len(choices) or 26):
+        return found
+    same = [chr(ord("A") + i) for i, c in enumerate(choices) if plain(c) == plain(text)]
+    return same[0] if len(same) == 1 else ""
+
+
+FORMS = ["{}", "{}", "{}.", "({})", "{}) {}", "{}. {}", "({}) {}", "{}: {}", "Answer: {}", "{}\n", "{}, {}", "[{}]", "{}\u3000"]
+
+
+def choice() -> dict:
+    g, cases = Generator(9), []
+    words = ["red", "Blue.", "2", "a dog", "the cat", "ÉTÉ", "None of these", "U.S.", "left"]
+    for q in range(110):
+        n = g.random.randint(2, 5)
+        texts = g.random.sample(words, n)
+        right = g.random.randrange(n)
+        rotations = n if q % 2 else 1
+        kind, category = g.pick("LR", "AR"), g.pick("color", "count", "ocr")
+        known = g.chance(0.6)  # whether this model knows the answer
+        for k in range(rotations):
+            turned = texts[k:] + texts[:k]
+            at = (right - k) % n
+            record = {"answers": [chr(65 + at) if q % 5 else turned[at]], "choices": turned, "category": category, "kind": kind}
+            if q % 2:
+                record["group"] = f"q{q}"
+            pick = at if known and g.chance(0.95) else g.random.randrange(n)
+            answer = g.pick(*FORMS, *FORMS, "{1}", "{1}.", "{1}\n", "", "Z", "a", g.noise(words)).format(chr(65 + pick), turned[pick])
+            got = choice_index(clean(answer), record)
+            cases.append(case(record, answer, float(got != "" and got == chr(65 + at)), got == ""))
+    g.random.shuffle(cases)
+    units = {}
+    for i, c in enumerate(cases):
+        u = units.setdefault(c["r"].get("group", i), {"r": c["r"], "s": 1.0})
+        u["s"] = min(u["s"], c["s"])
+    return {"cases": cases, "figures": usual("accuracy", list(units.values())) | {"single questions": percent(c["s"] for c in cases)}}
+
+
+def mmmu() -> dict:
+    g, cases = Generator(10), []
+    for i in range(220):
+        reference = g.pick("A", "B", "C", "D", "1.06", "-141", "30", "hydrogen bond", "242110.62")
+        answer = g.pick(*FORMS).format(g.pick(reference, reference, "B"), "text")
+        if len(reference) > 1:
+            answer = g.pick(reference, g.wrapped(reference), "1.0601", "1.07", "30.00", "-141.004", "", "about 30", "Hydrogen Bond.")
+        record = {"image": f"a/validation_X_{i}.jpg", "answers": [reference], "category": g.pick("Art", "Math")}
+        text = clean(answer)
+        if len(reference) == 1:
+            got = letter(text, 26)
+            score, malformed = float(got == reference), got == ""
+        else:
+            p, t = number(text), number(reference)
+            score = float(plain(text) == plain(reference) or (p is not None and t is not None and round(p * 100) == round(t * 100)))
+            malformed = plain(text) == ""
+        cases.append(case(record, answer, score, malformed))
+    return {"cases": cases, "figures": usual("accuracy", cases)}
+
+
+def class_words(text: str) -> list:
+    text = re.sub("[%s]" % re.escape(".,;:!?\"'`()[]{}<>/\\_-"), " ", text.lower())
+    return [w for w in text.split() if w not in ("a", "an", "the")]
+
+
+def classes() -> dict:
+    g, cases, equal = Generator(11), [], []
+    names = ["tench, Tinca tinca", "great white shark, white shark, man-eater", "hen", "African grey, African gray", "Petri dish",
+             "jack-o'-lantern", "Crêpe", "bow", "bow tie, bow-tie, bowtie"]
+    for i in range(240):
+        reference = g.pick(*names)
+        name = g.pick(*(reference if g.chance(0.7) else g.pick(*names)).split(", "))
+        answer = g.wrapped(g.pick("{}", "{}", "a {}", "The {}.", "It is an {}", "{}s", "{} or hen", "photo of the {}, maybe", "x{}", "")
+                           .format(name))
+        record = {"answers": [reference], "category": g.pick("fish", "bird")}
+        words = class_words(clean(answer))
+        own = [w for part in reference.split(",") if (w := class_words(part))]
+        inside = any(words[k:k + len(w)] == w for w in own for k in range(len(words)))
+        equal.append(float(words in own))
+        cases.append(case(record, answer, float(inside), clean(answer) == ""))
+    return {"cases": cases, "figures": usual("accuracy", cases) | {"equal": percent(equal)}}
+
+
 # ---- all ------------------------------------------------------------------------------------------------------------
 
 
@@ -345,7 +498,8 @@ def main() -> None:
     out = root / "tests/data/eval"
     out.mkdir(parents=True, exist_ok=True)
     goldens = {"vqa": lambda: vqa(root), "exact": exact, "relaxed": lambda: relaxed(False),
-               "relaxed_quirks": lambda: relaxed(True), "anls": anls, "math": mathematics, "box": box}
+               "relaxed_quirks": lambda: relaxed(True), "anls": anls, "math": mathematics, "box": box,
+               "mme": mme, "pope": pope, "choice": choice, "mmmu": mmmu, "class": classes}
     for name in sys.argv[1:] or goldens:
         write(out / f"{name}.json", goldens[name]())
 
