@@ -61,20 +61,20 @@ static enum status find_file(struct record_list *l, const json_t *name, const ch
 }
 
 enum status record_list_file(struct record_list *l, const char *name, bool optional, const char **path,
-                             struct err *e)
+                             const char **named, struct err *e)
 {
     const struct benchmark *b = l->dataset->benchmark;
     const json_t *names = json_object_get(b->files, name);
-    const char *wanted = "";
+    const char *wanted = "", *other = "";
     size_t n = json_is_array(names) ? json_array_size(names) : 1;
 
     *path = NULL;
     for (size_t i = 0; i < n && *path == NULL; i++) {
-        const char *other = "";
-        enum status st = find_file(l, json_is_array(names) ? json_array_get(names, i) : names, path,
-                                   i == 0 ? &wanted : &other, e);
+        const json_t *one = json_is_array(names) ? json_array_get(names, i) : names;
+        enum status st = find_file(l, one, path, i == 0 ? &wanted : &other, e);
 
         if (st != STATUS_OK) return st;
+        if (named != NULL) *named = json_string_value(one);
     }
     if (*path != NULL || optional) return STATUS_OK;
     return err_set(e, STATUS_NOT_FOUND, "%s: %s (the benchmark's \"%s\") is not there%s", b->name, wanted,

@@ -15,15 +15,6 @@ static const char *text_of(const json_t *join, const char *key, const char *othe
 
 /* ---- checking -------------------------------------------------------------------------------------------------- */
 
-static bool is_word_of(const char *words, const char *word)
-{
-    size_t n = strlen(word);
-
-    for (const char *p = words; (p = strstr(p, word)) != NULL; p += n)
-        if ((p == words || p[-1] == ' ') && (p[n] == ' ' || p[n] == '\0')) return n > 0;
-    return false;
-}
-
 static enum status check_one(const struct benchmark *b, const json_t *join, struct err *e)
 {
     static const char own[] = "file list by to without only";
@@ -35,10 +26,10 @@ static enum status check_one(const struct benchmark *b, const json_t *join, stru
                        json_kind(join));
     json_object_foreach((json_t *)(uintptr_t)join, key, value)
     {
-        if (!is_word_of(own, key) && !is_word_of(mapping_keys, key))
+        if (!words_hold(own, key) && !words_hold(mapping_keys, key))
             return err_set(e, STATUS_BAD_FORMAT,
                            "\"join\": \"%.40s\" is unknown; it has %s and the keys of a mapping", key, own);
-        if (is_word_of(own, key) && strcmp(key, "only") != 0 && !json_is_string(value))
+        if (words_hold(own, key) && strcmp(key, "only") != 0 && !json_is_string(value))
             return err_set(e, STATUS_BAD_FORMAT, "\"join\": \"%s\" must be a text, not %s", key,
                            json_kind(value));
     }
@@ -142,7 +133,7 @@ static enum status read_one(struct record_list *l, const json_t *join, struct er
 {
     struct joining j = { .l = l, .join = join, .err = e };
     const char *without = text_of(join, "without", NULL), *name = text_of(join, "file", ""), *path;
-    enum status st = record_list_file(l, name, without != NULL, &path, e);
+    enum status st = record_list_file(l, name, without != NULL, &path, NULL, e);
 
     if (st != STATUS_OK) return st;
     if (path == NULL) return record_list_remark(l, e, "%s", without);

@@ -185,8 +185,8 @@ static enum status fill_place(const char *place, size_t n, const struct row *row
     return STATUS_OK;
 }
 
-static enum status fill_template(const char *template, const struct row *row, struct arena *a,
-                                 const char **text, struct err *e)
+static enum status fill_template(const char *template, bool empty_fine, const struct row *row,
+                                 struct arena *a, const char **text, struct err *e)
 {
     const char *part[2 * PLACES_MAX + 1];
     size_t length[2 * PLACES_MAX + 1], n = 0, size = 1;
@@ -201,7 +201,7 @@ static enum status fill_template(const char *template, const struct row *row, st
         length[n++] = close != NULL ? (size_t)(open - p) : strlen(p);
         if (close == NULL) break;
         st = fill_place(open + 1, (size_t)(close - open - 1), row, a, &part[n], e);
-        if (st != STATUS_OK || part[n] == NULL || part[n][0] == '\0') return st;
+        if (st != STATUS_OK || part[n] == NULL || (part[n][0] == '\0' && !empty_fine)) return st;
         length[n] = strlen(part[n]);
         n++;
         p = close + 1;
@@ -234,7 +234,7 @@ enum status mapping_text(const json_t *template, const struct row *row, struct a
                          struct err *e)
 {
     const json_t *of = json_is_object(template) ? json_object_get(template, "of") : template;
-    enum status st = fill_template(json_string_value(of), row, a, text, e);
+    enum status st = fill_template(json_string_value(of), false, row, a, text, e);
 
     if (st != STATUS_OK || *text == NULL || of == template) return st;
     *text = cut(template, *text, a);
@@ -253,20 +253,24 @@ struct fill {
     struct err *err;
 };
 
-/* Those which a record must have where the mapping names them. */
+/* Those which a record must have where the mapping names them. Questions and ids may be empty: some of MMMU's questions are pictures alone. */
 static enum status fill_needed(const struct fill *f, const char *key, const char **field)
 {
     const json_t *template = json_object_get(f->options, key);
-    const char *text;
+    const char *whole =
+                   json_string_value(json_is_object(template) ? json_object_get(template, "of") : template),
+               *text;
+    bool empty_fine = strcmp(key, "image") != 0;
     enum status st;
 
     if (template == NULL) return STATUS_OK;
     st = mapping_text(template, f->row, f->arena, &text, f->err);
+    if (st == STATUS_OK && text == NULL && empty_fine)
+        st = fill_template(whole, true, f->row, f->arena, &text, f->err);
     if (st != STATUS_OK) return st;
     if (text == NULL)
-        return row_error(
-            f->row, f->err, "no %s: a key of \"%.80s\" is absent or empty", key,
-            json_string_value(json_is_object(template) ? json_object_get(template, "of") : template));
+        return row_error(f->row, f->err, "there is no %s: a key of \"%.80s\" is absent%s", key, whole,
+                         empty_fine ? "" : " or empty");
     *field = text;
     return STATUS_OK;
 }
@@ -400,6 +404,7 @@ static enum status fill_answers(const struct fill *f)
         st = row_error(f->row, f->err, "%zu choices, more than %d", r->n_choices, EVAL_CHOICES_MAX);
     if (st == STATUS_OK && json_object_get(f->options, "answers") == NULL) return STATUS_OK;
     if (st == STATUS_OK) st = fill_texts(f, "answers", &r->answers, &r->n_answers);
+    if (st == STATUS_OK && r->n_answers == 0) st = row_error(f->row, f->err, "there is no answer");
     if (st == STATUS_OK) st = note_equal_answers(f);
     if (st == STATUS_OK && json_is_object(are)) return rename_answers(f, are);
     if (st == STATUS_OK && are != NULL && strcmp(json_string_value(are), "indices") == 0)

@@ -7,7 +7,7 @@
  *     "category": {"of": "{type}", "after": "_", "before": ":"}        a part of a template
  *
  * Templates: id, image, question, hint, category, kind, group, context, width, height. Keys: answers, choices, box, image_data. Where a key is
- * absent, null or "" there is no hint, category and so on; id, image and question that a mapping names must be there. A list in a template is its
+ * absent, null or "" there is no hint, category and so on; id, image, question and answers that a mapping names must be there (id and question may be ""). A list in a template is its
  * texts with commas between. "answers_are": "indices" (from 0, into the choices; they become letters), or names for what is in the file,
  * {"1": "true", "0": "false"}. "box_is": "corners", or "corner and size" as in COCO.
  * In a file whose records are an object's members, # is the member's name; @ is what the entry calls the file.

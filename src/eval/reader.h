@@ -23,6 +23,9 @@ struct reader {
 const struct reader *reader_find(const char *name);
 const struct reader *reader_at(size_t i);
 
+/* Whether one of these words, separated by spaces, is `word`. Brackets around it do not count. */
+bool words_hold(const char *words, const char *word);
+
 /* The option of an entry, NULL where it has none. */
 const json_t *benchmark_option(const struct benchmark *b, const char *key);
 

@@ -6,6 +6,7 @@
 
 #include "eval/join.h"
 #include "eval/mapping.h"
+#include "eval/reader_list.h"
 
 #include <string.h>
 
@@ -61,26 +62,28 @@ static enum status take(void *user, const struct row *given, struct err *e)
     return st;
 }
 
+enum status reader_rows_read_file(struct record_list *l, const json_t *options, const char *name,
+                                  struct err *e)
+{
+    struct reading r = { .l = l, .options = options, .name = name };
+    const char *list = json_string_value(json_object_get(options, "list")), *path;
+    enum status st = record_list_file(l, name, false, &path, NULL, e);
+
+    return st == STATUS_OK ? rows_walk(path, list != NULL ? list : "", take, &r, e) : st;
+}
+
 enum status reader_rows_read(struct record_list *l, const json_t *options, struct err *e)
 {
-    const struct benchmark *b = l->dataset->benchmark;
-    struct reading r = { .l = l, .options = options != NULL ? options : b->options };
-    const json_t *joins = json_object_get(r.options, "join");
-    const char *list = json_string_value(json_object_get(r.options, "list")), *name;
+    const json_t *joins = json_object_get(options, "join");
     enum status st = STATUS_OK;
+    const char *name;
     json_t *paths;
 
-    json_object_foreach(b->files, name, paths)
+    json_object_foreach(l->dataset->benchmark->files, name, paths)
     {
-        const char *path;
-
-        if (join_uses(joins, name)) continue;
-        r.name = name;
-        st = record_list_file(l, name, false, &path, e);
-        if (st == STATUS_OK) st = rows_walk(path, list != NULL ? list : "", take, &r, e);
-        if (st != STATUS_OK) return st;
+        if (st == STATUS_OK && !join_uses(joins, name)) st = reader_rows_read_file(l, options, name, e);
     }
-    return join_read(l, joins, e);
+    return st == STATUS_OK ? join_read(l, joins, e) : st;
 }
 
 static enum status read_all(struct record_list *l, const struct benchmark *b, struct err *e)

@@ -11,9 +11,10 @@ extern const char reader_rows_options[];
 enum status reader_rows_check(const struct benchmark *b, struct err *e);
 
 /* Reads all files of the entry but those of its joins, in their order, then the joins. `options` is the entry's, or what a reader made of
- * them; NULL: the entry's. */
+ * them. */
 enum status reader_rows_read(struct record_list *l, const json_t *options, struct err *e);
-
-extern const struct reader reader_rows, reader_unified;
+/* Only the file that the entry calls `name`, without joins. */
+enum status reader_rows_read_file(struct record_list *l, const json_t *options, const char *name,
+                                  struct err *e);
 
 #endif

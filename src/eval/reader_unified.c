@@ -8,7 +8,7 @@
  */
 #include "eval/reader_rows.h"
 
-#include "eval/mapping.h"
+#include "eval/reader_list.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -67,10 +67,6 @@ static enum status read_all(struct record_list *l, const struct benchmark *b, st
     st = reader_rows_read(l, options, e);
     json_decref(options);
     if (st == STATUS_OK && benchmark_option(b, "box") != NULL) st = take_sizes(l->dataset, e);
-    for (size_t i = 0; st == STATUS_OK && i < l->dataset->n; i++)
-        if (l->dataset->records[i].n_answers == 0 && !l->dataset->records[i].has_box)
-            st = err_set(e, STATUS_BAD_FORMAT, "%s: record %zu: \"gt_answers\" is absent or empty", b->name,
-                         i);
     return st;
 }
 

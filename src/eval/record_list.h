@@ -22,9 +22,9 @@ enum status record_note_id(struct record_list *l, const struct record *r, bool *
 /* Adds a sentence to what the report says of the dataset: something the scores depend on. */
 enum status record_list_remark(struct record_list *l, struct err *e, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
-/* Where the file lies that the entry calls `name`: the first of those it names that exists below the data folder. If there is none, NOT_FOUND
- * names the first that was looked for; of an optional one *path is NULL then. */
+/* Where the file or folder lies that the entry calls `name`: the first of those it names that exists below the data folder. If there is none,
+ * NOT_FOUND names the first that was looked for; of an optional one *path is NULL then. `named` may be NULL: what the entry has in its place. */
 enum status record_list_file(struct record_list *l, const char *name, bool optional, const char **path,
-                             struct err *e);
+                             const char **named, struct err *e);
 
 #endif
