@@ -38,8 +38,7 @@ static int cells_of_terminal(void)
     return columns < 0 ? 0 : columns > CELLS_MAX ? CELLS_MAX : columns;
 }
 
-/* "0:07" or "1:02:03", into text [32]. */
-static const char *duration_text(char *text, double seconds)
+const char *progress_bar_duration(char *text, double seconds)
 {
     long s = lround(seconds);
 
@@ -58,8 +57,8 @@ static void draw(struct progress_bar *b, double fraction, double elapsed)
     for (int i = 0; i < cells; i++) bar[i] = i < full ? '=' : ' ';
     bar[cells] = '\0';
     fprintf(stderr, "\r\033[K%-10s %3d%% [%s] %s", b->stage, (int)(100 * fraction), bar,
-            duration_text(spent, elapsed));
-    if (fraction > 0) fprintf(stderr, ", %s left", duration_text(left, elapsed * (1 / fraction - 1)));
+            progress_bar_duration(spent, elapsed));
+    if (fraction > 0) fprintf(stderr, ", %s left", progress_bar_duration(left, elapsed * (1 / fraction - 1)));
     fflush(stderr);
     b->visible = true;
 }
@@ -83,4 +82,15 @@ void progress_bar_update(void *user, const char *stage, uint64_t done, uint64_t 
     if (now - b->began < DELAY_SECONDS || now - b->drawn < INTERVAL_SECONDS) return;
     b->drawn = now;
     draw(b, (double)done / (double)total, now - b->began);
+}
+
+void progress_bar_line(struct progress_bar *b, const char *text)
+{
+    double now = clock_seconds();
+
+    if (!b->enabled || now - b->drawn < INTERVAL_SECONDS) return;
+    b->drawn = now;
+    fprintf(stderr, "\r\033[K%s", text);
+    fflush(stderr);
+    b->visible = true;
 }

@@ -23,6 +23,12 @@ void progress_bar_init(struct progress_bar *b, bool quiet);
 /* For a report's progress callback: user is the bar. done == total wipes the line. */
 void progress_bar_update(void *user, const char *stage, uint64_t done, uint64_t total);
 
+/* A line of the caller's own instead of a bar, not more often than a bar is drawn. */
+void progress_bar_line(struct progress_bar *b, const char *text);
+
+/* "0:07" or "1:02:03", into text [32]; returns text. */
+const char *progress_bar_duration(char *text, double seconds);
+
 /* Wipes the line; before anything else is written to the terminal. */
 void progress_bar_clear(struct progress_bar *b);
 
