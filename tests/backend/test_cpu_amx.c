@@ -104,29 +104,6 @@ static void large_shapes_match(void **state)
     fixture_end(&u.t);
 }
 
-/* The same weight cut along an axis; each piece in its own buffer. */
-static struct tensor cut(struct fixture *t, const struct tensor *w, int axis, struct tensor_pieces *p,
-                         const void *data[2], int64_t stride[2])
-{
-    int64_t rows = tensor_rows(w) / (axis == 0 ? 2 : 1), columns = tensor_columns(w) / (axis == 1 ? 2 : 1);
-    struct tensor c = *w;
-
-    for (int i = 0; i < 2; i++) {
-        int64_t row0 = axis == 0 ? i * rows : 0, column0 = axis == 1 ? i * columns : 0;
-        size_t row_bytes = dtype_bytes(w->dtype, (size_t)columns);
-        char *to = guarded_bytes(t, (size_t)rows * row_bytes, 1 + (size_t)i);
-
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(to + (size_t)r * row_bytes, tensor_row(w, row0 + r, column0, columns, NULL), row_bytes);
-        data[i] = to;
-        stride[i] = columns;
-    }
-    *p = (struct tensor_pieces){ axis, 2, data, stride };
-    c.data = NULL;
-    c.pieces = p;
-    return c;
-}
-
 static void pieces_give_the_same_bits(void **state)
 {
     struct unit u;
@@ -142,7 +119,7 @@ static void pieces_give_the_same_bits(void **state)
         const void *data[2];
         int64_t stride[2];
 
-        parts = cut(t, &w, i % 2, &p, data, stride);
+        parts = cut(t, &w, i % 2, 2, &p, data, stride);
         product(&u, &whole, &x, &w, NULL);
         product(&u, &pieces, &x, &parts, NULL);
         assert_same_bits(&pieces, &whole, "a weight in pieces");

@@ -97,32 +97,6 @@ static void gradients_match_the_definition(void **state)
     fixture_end(&t);
 }
 
-/* The same weight cut along an axis; each piece in its own buffer. */
-static struct tensor cut(struct fixture *t, const struct tensor *w, int axis, int count,
-                         struct tensor_pieces *p, const void **data, int64_t *stride)
-{
-    int64_t rows = tensor_rows(w), columns = tensor_columns(w);
-    int64_t piece_rows = axis == 0 ? rows / count : rows,
-            piece_columns = axis == 1 ? columns / count : columns;
-    struct tensor c = *w;
-
-    for (int i = 0; i < count; i++) {
-        int64_t row0 = axis == 0 ? i * piece_rows : 0, column0 = axis == 1 ? i * piece_columns : 0;
-        size_t row_bytes = dtype_bytes(w->dtype, (size_t)piece_columns);
-        char *to = guarded_bytes(t, (size_t)piece_rows * row_bytes, 1 + (size_t)i);
-
-        for (int64_t r = 0; r < piece_rows; r++)
-            memcpy(to + (size_t)r * row_bytes, tensor_row(w, row0 + r, column0, piece_columns, NULL),
-                   row_bytes);
-        data[i] = to;
-        stride[i] = piece_columns;
-    }
-    *p = (struct tensor_pieces){ axis, count, data, stride };
-    c.data = NULL;
-    c.pieces = p;
-    return c;
-}
-
 static void pieces_give_the_same_bits(void **state)
 {
     static const int64_t rows[] = { 1, 3, 8, 32, 40 };

@@ -215,31 +215,6 @@ static void threads_give_the_same_bits(void **state)
     fixture_end(&t);
 }
 
-/* The same weight cut along an axis; each piece in its own buffer. */
-static struct tensor cut(struct fixture *t, const struct tensor *w, int axis, int count,
-                         struct tensor_pieces *p, const void **data, int64_t *stride)
-{
-    int64_t rows = tensor_rows(w) / (axis == 0 ? count : 1),
-            columns = tensor_columns(w) / (axis == 1 ? count : 1);
-    size_t row_bytes = dtype_bytes(w->dtype, (size_t)columns);
-    struct tensor c = *w;
-
-    for (int i = 0; i < count; i++) {
-        unsigned char *to = guarded_bytes(t, (size_t)rows * row_bytes, 1 + (size_t)i);
-
-        for (int64_t r = 0; r < rows; r++)
-            memcpy(to + (size_t)r * row_bytes,
-                   tensor_row(w, r + (axis == 0 ? i * rows : 0), axis == 1 ? i * columns : 0, columns, NULL),
-                   row_bytes);
-        data[i] = to;
-        stride[i] = columns;
-    }
-    *p = (struct tensor_pieces){ axis, count, data, stride };
-    c.data = NULL;
-    c.pieces = p;
-    return c;
-}
-
 static void pieces_give_the_same_bits(void **state)
 {
     static const int64_t rows[] = { 1, 4, 140 };

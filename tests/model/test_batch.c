@@ -3,11 +3,11 @@
  * cancelled meanwhile.
  */
 #include "support/scratch.h"
+#include "support/sessions.h"
 
 #include "backend/cpu/cpu.h"
 #include "model/convert.h"
 #include "model/synthetic.h"
-#include "sphinx.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -17,22 +17,10 @@
 
 static const char image[] = "tests/data/images/scene.png";
 
-static sphinx_model *open_model(const char *path, const sphinx_model_options *options)
-{
-    sphinx_error error = { 0 };
-    sphinx_model *model;
-
-    if (sphinx_model_open(&model, &path, 1, options, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return model;
-}
-
 static void check_answer(const sphinx_answer *got, const sphinx_answer *want, size_t i)
 {
     if (strcmp(got->text, want->text) != 0) fail_msg("%zu: \"%s\", alone \"%s\"", i, got->text, want->text);
-    assert_int_equal(got->n_tokens, want->n_tokens);
-    assert_memory_equal(got->tokens, want->tokens, want->n_tokens * sizeof *want->tokens);
-    assert_memory_equal(got->logprobs, want->logprobs, want->n_tokens * sizeof *want->logprobs);
-    assert_int_equal(got->finish, want->finish);
+    assert_same_answer(got, want);
     assert_int_equal(got->cached_tokens, want->cached_tokens);
     assert_int_equal(got->prompt_tokens, want->prompt_tokens);
 }
@@ -58,16 +46,11 @@ struct user {
     bool asking;
 };
 
-static sphinx_session *open_session(const struct user *u, size_t i, sphinx_model *model)
+static sphinx_session *open_for(size_t i, sphinx_model *model)
 {
     sphinx_session_options o = { .threads = 1 + (int)(i % 2) };
-    sphinx_error error = { 0 };
-    sphinx_session *s;
 
-    (void)u;
-    if (sphinx_session_open(&s, model, &o, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    if (i % 3 != 2 && sphinx_session_image_file(s, image, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return s;
+    return open_session(model, &o, i % 3 != 2 ? image : NULL);
 }
 
 /* Different lengths of prompts and answers, seeds, temperatures; some without an image. */
@@ -91,7 +74,7 @@ static void make_user(struct user *u, size_t i)
 
 static void ask_alone(struct user *u, size_t i, sphinx_model *model)
 {
-    sphinx_session *s = open_session(u, i, model);
+    sphinx_session *s = open_for(i, model);
     sphinx_error error = { 0 };
 
     for (int t = 0; t < TURNS; t++)
@@ -128,7 +111,7 @@ static void ask_together(struct user *users, sphinx_model *model, int threads)
 
     if (sphinx_batch_open(&batch, model, threads, &error) != SPHINX_OK) fail_msg("%s", error.text);
     for (size_t i = 0; i < USERS; i++) {
-        users[i].session = open_session(&users[i], i, model);
+        users[i].session = open_for(i, model);
         users[i].turn = 0;
     }
     while (left > 0) {

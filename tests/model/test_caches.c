@@ -3,6 +3,7 @@
  * run, or from a saved file; the answers stay the same; and what decides an image's words tells models apart.
  */
 #include "support/scratch.h"
+#include "support/sessions.h"
 
 #include "core/file.h"
 #include "model/identity.h"
@@ -13,15 +14,6 @@
 static const char scene[] = "tests/data/images/scene.png", question[] = "What is in the image?",
                   second[] = "And where is it?";
 
-static sphinx_model *open_model(const char *path, const sphinx_model_options *options)
-{
-    sphinx_error error = { 0 };
-    sphinx_model *model;
-
-    if (sphinx_model_open(&model, &path, 1, options, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return model;
-}
-
 static void look(sphinx_session *session, const char *picture)
 {
     sphinx_error error = { 0 };
@@ -29,28 +21,14 @@ static void look(sphinx_session *session, const char *picture)
     if (sphinx_session_image_file(session, picture, &error) != SPHINX_OK) fail_msg("%s", error.text);
 }
 
-static sphinx_session *open_session(sphinx_model *model, const sphinx_session_options *options,
-                                    const char *picture)
-{
-    sphinx_error error = { 0 };
-    sphinx_session *session;
-
-    if (sphinx_session_open(&session, model, options, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    if (picture != NULL) look(session, picture);
-    return session;
-}
-
-static sphinx_answer *ask(sphinx_session *session, const char *text)
+static sphinx_answer *ask_shortly(sphinx_session *session, const char *text)
 {
     sphinx_ask_options o = sphinx_ask_options_default();
-    sphinx_error error = { 0 };
-    sphinx_answer *answer;
 
     o.temperature = 0;
     o.max_tokens = 12;
     o.ignore_eos = true;
-    if (sphinx_ask(session, text, &o, &answer, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return answer;
+    return ask(session, text, &o);
 }
 
 static bool has_timing(const sphinx_answer *a, const char *stage)
@@ -59,18 +37,6 @@ static bool has_timing(const sphinx_answer *a, const char *stage)
         if (strcmp(a->timings[i].stage, stage) == 0) return true;
     }
     return false;
-}
-
-static void assert_same_tokens(const sphinx_answer *a, const sphinx_answer *b)
-{
-    assert_int_equal(a->n_tokens, b->n_tokens);
-    assert_memory_equal(a->tokens, b->tokens, a->n_tokens * sizeof *a->tokens);
-}
-
-static void assert_same_bits(const sphinx_answer *a, const sphinx_answer *b)
-{
-    assert_same_tokens(a, b);
-    assert_memory_equal(a->logprobs, b->logprobs, a->n_tokens * sizeof *a->logprobs);
 }
 
 /* A picture of its own for each seed, as a PPM. */
@@ -98,7 +64,7 @@ static void test_restart(void **state)
     for (int run = 0; run < 3; run++) {
         sphinx_model *model = open_model(TINY "llama_ens", &options);
         sphinx_session *session = open_session(model, NULL, scene);
-        sphinx_answer *answer = ask(session, question);
+        sphinx_answer *answer = ask_shortly(session, question);
 
         assert_int_equal(answer->image_cached, run > 0);
         assert_int_equal(has_timing(answer, "encode"), run == 0);
@@ -106,7 +72,7 @@ static void test_restart(void **state)
         assert_int_equal(has_timing(answer, "image_cache"), run > 0);
         assert_int_equal(answer->cached_tokens, 0);
         if (run == 0) first = answer;
-        assert_same_bits(first, answer);
+        assert_same_answer(first, answer);
         if (run > 0) sphinx_answer_free(answer);
         sphinx_session_close(session);
         sphinx_model_close(model);
@@ -131,7 +97,7 @@ static void test_settings_miss(void **state)
 
         for (size_t i = 0; i < sizeof each / sizeof *each; i++) {
             sphinx_session *session = open_session(model, each[i], scene);
-            sphinx_answer *answer = ask(session, question);
+            sphinx_answer *answer = ask_shortly(session, question);
 
             assert_int_equal(answer->image_cached, run > 0);
             sphinx_answer_free(answer);
@@ -242,28 +208,28 @@ static void test_next_session(void **state)
 {
     sphinx_model *model = open_model(TINY "llama_ens", NULL);
     sphinx_session *session = open_session(model, NULL, scene);
-    sphinx_answer *first = ask(session, question), *next, *again;
+    sphinx_answer *first = ask_shortly(session, question), *next, *again;
     size_t prompt = first->image_tokens + first->prompt_tokens;
 
     (void)state;
     assert_false(first->image_cached);
     sphinx_session_close(session);
     session = open_session(model, NULL, scene);
-    again = ask(session, question);
+    again = ask_shortly(session, question);
     assert_true(again->image_cached && !has_timing(again, "encode"));
     assert_int_equal(again->cached_tokens, prompt - 1);
     assert_same_tokens(first, again);
     sphinx_answer_free(again);
     sphinx_session_clear(session);
 
-    next = ask(session, second); /* shares image and system sentence */
+    next = ask_shortly(session, second); /* shares image and system sentence */
     assert_true(next->cached_tokens > next->image_tokens + 1 && next->cached_tokens < prompt);
     sphinx_answer_free(next);
     sphinx_session_close(session);
 
     /* A session of another type or about another image has nothing to gain but the words. */
     session = open_session(model, &(sphinx_session_options){ .kv_type = "bf16" }, scene);
-    next = ask(session, question);
+    next = ask_shortly(session, question);
     assert_true(next->image_cached);
     assert_int_equal(next->cached_tokens, 0);
     sphinx_answer_free(next);
@@ -285,21 +251,21 @@ static void test_images_in_turn(void **state)
     scratch_open(&scratch);
     other = picture(&scratch, "other.ppm", 37);
     session = open_session(model, NULL, scene);
-    a = ask(session, question);
-    b = ask(session, second);
+    a = ask_shortly(session, question);
+    b = ask_shortly(session, second);
     assert_true(b->cached_tokens >= a->image_tokens + a->prompt_tokens);
     sphinx_answer_free(b);
     look(session, other);
-    b = ask(session, question);
+    b = ask_shortly(session, question);
     assert_int_equal(b->cached_tokens, 0);
     look(session, scene);
-    again = ask(session, question);
+    again = ask_shortly(session, question);
     assert_true(again->image_cached);
     assert_int_equal(again->cached_tokens, a->image_tokens + a->prompt_tokens - 1);
     assert_same_tokens(a, again);
     sphinx_answer_free(again);
     look(session, scene); /* the same once more: all that is there stays */
-    again = ask(session, question);
+    again = ask_shortly(session, question);
     assert_int_equal(again->cached_tokens, a->image_tokens + a->prompt_tokens - 1);
     sphinx_answer_free(again);
     sphinx_answer_free(a);
@@ -318,12 +284,12 @@ static void test_off(void **state)
     (void)state;
     for (int i = 0; i < 2; i++) {
         sphinx_session *session = open_session(model, NULL, scene);
-        sphinx_answer *answer = ask(session, question);
+        sphinx_answer *answer = ask_shortly(session, question);
 
         assert_false(answer->image_cached);
         assert_int_equal(answer->cached_tokens, 0);
         if (i == 0) first = answer;
-        assert_same_bits(first, answer);
+        assert_same_answer(first, answer);
         if (i > 0) sphinx_answer_free(answer);
         sphinx_session_close(session);
     }
@@ -354,9 +320,9 @@ static void test_save_and_restore(void **state)
     (void)state;
     scratch_open(&scratch);
     path = scratch_path(&scratch, "talk");
-    first = ask(session, question);
+    first = ask_shortly(session, question);
     if (sphinx_session_save(session, path, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    here = ask(session, second);
+    here = ask_shortly(session, second);
 
     restored = open_session(later, NULL, NULL);
     if (sphinx_session_restore(restored, path, NULL, 0, &error) != SPHINX_OK) fail_msg("%s", error.text);
@@ -364,8 +330,8 @@ static void test_save_and_restore(void **state)
     assert_true(sphinx_session_turn(restored, 0, &q, &a));
     assert_string_equal(q, question);
     assert_string_equal(a, first->text);
-    there = ask(restored, second);
-    assert_same_bits(here, there);
+    there = ask_shortly(restored, second);
+    assert_same_answer(here, there);
     assert_int_equal(here->cached_tokens, there->cached_tokens);
     assert_true(there->image_cached && !has_timing(there, "encode"));
     expect(sphinx_answer_draw(restored, there, scratch_path(&scratch, "drawn.png"), true, &error), SPHINX_OK,
@@ -374,7 +340,7 @@ static void test_save_and_restore(void **state)
     /* Undone and cleared it still has its image and its rows. */
     sphinx_answer_free(there);
     sphinx_session_clear(restored);
-    there = ask(restored, question);
+    there = ask_shortly(restored, question);
     assert_same_tokens(first, there);
     assert_int_equal(there->cached_tokens, first->image_tokens + first->prompt_tokens - 1);
     sphinx_answer_free(there);
@@ -402,13 +368,13 @@ static void test_save_little(void **state)
     path = scratch_path(&scratch, "talk");
     assert_int_equal(sphinx_session_save(session, path, &error), SPHINX_OK);
     assert_int_equal(sphinx_session_restore(restored, path, NULL, 0, &error), SPHINX_OK);
-    answer = ask(restored, question);
+    answer = ask_shortly(restored, question);
     assert_int_equal(answer->image_tokens, 0);
     sphinx_answer_free(answer);
     look(session, scene);
     assert_int_equal(sphinx_session_save(session, path, &error), SPHINX_OK);
     assert_int_equal(sphinx_session_restore(restored, path, NULL, 0, &error), SPHINX_OK);
-    answer = ask(restored, question);
+    answer = ask_shortly(restored, question);
     assert_int_equal(answer->image_tokens, session->n_words);
     assert_true(answer->image_cached);
     sphinx_answer_free(answer);
@@ -424,7 +390,7 @@ static void test_refusals(void **state)
     sphinx_model *model = open_model(TINY "llama_ens", NULL), *other = open_model(TINY "llama_ens5", NULL),
                  *small = open_model(TINY "llama_ens", &(sphinx_model_options){ .context = 40 });
     sphinx_session *session = open_session(model, NULL, scene), *x;
-    sphinx_answer *before = ask(session, question), *after;
+    sphinx_answer *before = ask_shortly(session, question), *after;
     sphinx_error error = { 0 };
     struct scratch scratch;
     const char *path;
@@ -460,7 +426,7 @@ static void test_refusals(void **state)
     /* None of which the session noticed. */
     assert_int_equal(sphinx_session_turns(session), 1);
     assert_true(sphinx_session_undo(session));
-    after = ask(session, question);
+    after = ask_shortly(session, question);
     assert_same_tokens(before, after);
     sphinx_answer_free(after);
     sphinx_answer_free(before);

@@ -3,51 +3,25 @@
  * and sampled, whoever guesses, alone and in a batch.
  */
 #include "support/scratch.h"
+#include "support/sessions.h"
 
 #include "backend/cpu/cpu.h"
 #include "core/file.h"
-#include "sphinx.h"
 
 #define TINY "tests/data/tiny/"
 
 static const char image[] = "tests/data/images/scene.png";
 
-static sphinx_model *open_model(const char *path, const sphinx_model_options *options)
-{
-    sphinx_error error = { 0 };
-    sphinx_model *model;
-
-    if (sphinx_model_open(&model, &path, 1, options, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return model;
-}
-
-static sphinx_session *open_session(sphinx_model *model, sphinx_model *draft, bool picture)
+static sphinx_session *open_guessing(sphinx_model *model, sphinx_model *draft, bool picture)
 {
     sphinx_session_options o = { .draft = draft };
-    sphinx_error error = { 0 };
-    sphinx_session *session;
 
-    if (sphinx_session_open(&session, model, &o, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    if (picture && sphinx_session_image_file(session, image, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return session;
-}
-
-static sphinx_answer *ask(sphinx_session *session, const char *text, const sphinx_ask_options *o)
-{
-    sphinx_error error = { 0 };
-    sphinx_answer *answer;
-
-    if (sphinx_ask(session, text, o, &answer, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return answer;
+    return open_session(model, &o, picture ? image : NULL);
 }
 
 static void check_same(const sphinx_answer *got, const sphinx_answer *want)
 {
-    assert_string_equal(got->text, want->text);
-    assert_int_equal(got->n_tokens, want->n_tokens);
-    assert_memory_equal(got->tokens, want->tokens, want->n_tokens * sizeof *want->tokens);
-    assert_memory_equal(got->logprobs, want->logprobs, want->n_tokens * sizeof *want->logprobs);
-    assert_int_equal(got->finish, want->finish);
+    assert_same_answer(got, want);
     assert_true(got->accepted_tokens <= got->drafted_tokens);
 }
 
@@ -84,7 +58,7 @@ static void compare(sphinx_model *model, sphinx_model *draft, bool picture, cons
 {
     static const char *const questions[] = { "Name the things one by one: one, two, one, two, one",
                                              "Again?" };
-    sphinx_session *a = open_session(model, NULL, picture), *b = open_session(model, draft, picture);
+    sphinx_session *a = open_guessing(model, NULL, picture), *b = open_guessing(model, draft, picture);
 
     for (int turn = 0; turn < 2; turn++) {
         sphinx_answer *want = ask(a, questions[turn], without), *got = ask(b, questions[turn], with);
@@ -189,8 +163,8 @@ static void test_in_a_batch(void **state)
     (void)state;
     for (int i = 0; i < N; i++) {
         questions[i] = i % 2 == 0 ? "one two three one two three one two" : "What?";
-        alone[i] = open_session(model, NULL, i % 2 == 0);
-        together[i] = open_session(model, i % 3 == 0 ? NULL : draft, i % 2 == 0);
+        alone[i] = open_guessing(model, NULL, i % 2 == 0);
+        together[i] = open_guessing(model, i % 3 == 0 ? NULL : draft, i % 2 == 0);
         options[i] = plain(i < 2 ? 0 : 0.8f, (uint64_t)i);
         want[i] = ask(alone[i], questions[i], &options[i]);
         options[i].lookup = i % 3 == 2 ? 0 : 16;
@@ -217,7 +191,7 @@ static void test_distribution(void **state)
     enum { RUNS = 800, CLASSES = 8 };
     sphinx_model *model = open_model(TINY "llama_ens", NULL);
     sphinx_model *draft = open_model(TINY "llama_ens_light", NULL);
-    sphinx_session *with = open_session(model, draft, false), *without = open_session(model, NULL, false);
+    sphinx_session *with = open_guessing(model, draft, false), *without = open_guessing(model, NULL, false);
     double count[2][CLASSES] = { { 0 } }, chi = 0;
     size_t drafted = 0;
 
@@ -290,7 +264,7 @@ static void test_refusals(void **state)
     sphinx_model_options other = { .prefix_cache_bytes = -1 };
     sphinx_session_options options = { 0 };
     sphinx_model *model = open_model(TINY "llama_ens", &no_memory), *draft;
-    sphinx_session *session = open_session(model, NULL, false), *none;
+    sphinx_session *session = open_guessing(model, NULL, false), *none;
     sphinx_ask_options o = plain(0, 1);
     sphinx_error error = { 0 };
 

@@ -3,10 +3,10 @@
  * beginning of an answer that is put in the model's mouth, images decoded ahead, and how well a text is foreseen.
  */
 #include "support/scratch.h"
+#include "support/sessions.h"
 
 #include "core/file.h"
 #include "model/step.h"
-#include "sphinx.h"
 
 #include <math.h>
 
@@ -20,25 +20,6 @@ static const char *const questions[] = {
 };
 enum { QUESTIONS = sizeof questions / sizeof *questions };
 
-static sphinx_model *open_model(const char *path)
-{
-    sphinx_error error = { 0 };
-    sphinx_model *model;
-
-    if (sphinx_model_open(&model, &path, 1, NULL, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return model;
-}
-
-static sphinx_session *open_session(sphinx_model *model, const sphinx_session_options *o)
-{
-    sphinx_error error = { 0 };
-    sphinx_session *s;
-
-    if (sphinx_session_open(&s, model, o, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    if (sphinx_session_image_file(s, picture, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return s;
-}
-
 static sphinx_ask_options greedy(int max_tokens)
 {
     sphinx_ask_options o = sphinx_ask_options_default();
@@ -49,28 +30,12 @@ static sphinx_ask_options greedy(int max_tokens)
     return o;
 }
 
-static sphinx_answer *ask(sphinx_session *s, const char *question, const sphinx_ask_options *o)
-{
-    sphinx_error error = { 0 };
-    sphinx_answer *answer;
-
-    if (sphinx_ask(s, question, o, &answer, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return answer;
-}
-
-static void same_bits(const sphinx_answer *got, const sphinx_answer *want)
-{
-    assert_int_equal(got->n_tokens, want->n_tokens);
-    assert_memory_equal(got->tokens, want->tokens, want->n_tokens * sizeof *want->tokens);
-    assert_memory_equal(got->logprobs, want->logprobs, want->n_tokens * sizeof *want->logprobs);
-}
-
 /* Each question alone, by a model that was asked nothing before. */
 static void ask_alone(const char *path, const sphinx_session_options *so, sphinx_answer *alone[QUESTIONS])
 {
     for (int i = 0; i < QUESTIONS; i++) {
-        sphinx_model *model = open_model(path);
-        sphinx_session *s = open_session(model, so);
+        sphinx_model *model = open_model(path, NULL);
+        sphinx_session *s = open_session(model, so, picture);
         sphinx_ask_options o = greedy(12);
 
         alone[i] = ask(s, questions[i], &o);
@@ -82,7 +47,7 @@ static void ask_alone(const char *path, const sphinx_session_options *so, sphinx
 /* Others of the same model have left all they computed: the image with a question, in one call. */
 static void ask_others(sphinx_model *model)
 {
-    sphinx_session *s = open_session(model, NULL);
+    sphinx_session *s = open_session(model, NULL, picture);
     sphinx_ask_options o = greedy(3);
 
     for (int i = 0; i < QUESTIONS; i++) sphinx_answer_free(ask(s, questions[i], &o));
@@ -92,14 +57,14 @@ static void ask_others(sphinx_model *model)
 static void ask_in_turn(sphinx_model *model, const sphinx_session_options *so,
                         sphinx_answer *const alone[QUESTIONS])
 {
-    sphinx_session *s = open_session(model, so);
+    sphinx_session *s = open_session(model, so, picture);
     sphinx_ask_options o = greedy(12);
 
     for (int i = 0; i < 2 * QUESTIONS; i++) {
         int q = i * 2 % QUESTIONS;
         sphinx_answer *answer = ask(s, questions[q], &o);
 
-        same_bits(answer, alone[q]);
+        assert_same_answer(answer, alone[q]);
         if (i > 0) assert_int_equal(answer->cached_tokens, answer->image_tokens + 1);
         sphinx_answer_free(answer);
         sphinx_session_clear(s);
@@ -115,12 +80,12 @@ static void ask_together(sphinx_model *model, const sphinx_session_options *so,
     sphinx_ask_options o[QUESTIONS];
 
     for (int i = 0; i < QUESTIONS; i++) {
-        s[i] = open_session(model, so);
+        s[i] = open_session(model, so, picture);
         o[i] = greedy(12);
     }
     assert_int_equal(sphinx_ask_many(s, questions, o, QUESTIONS, answer, NULL), SPHINX_OK);
     for (int i = 0; i < QUESTIONS; i++) {
-        same_bits(answer[i], alone[i]);
+        assert_same_answer(answer[i], alone[i]);
         sphinx_answer_free(answer[i]);
         sphinx_session_close(s[i]);
     }
@@ -130,7 +95,7 @@ static void check_independent(const char *path)
 {
     sphinx_session_options so = { .independent = true, .threads = 1 };
     sphinx_answer *alone[QUESTIONS];
-    sphinx_model *model = open_model(path);
+    sphinx_model *model = open_model(path, NULL);
 
     ask_alone(path, &so, alone);
     so.threads = 2;
@@ -153,8 +118,8 @@ static void test_independent(void **state)
 static void test_restored(void **state)
 {
     sphinx_session_options so = { .independent = true };
-    sphinx_model *model = open_model(TINY "llama_ens-bf16");
-    sphinx_session *s = open_session(model, NULL), *restored = open_session(model, &so);
+    sphinx_model *model = open_model(TINY "llama_ens-bf16", NULL);
+    sphinx_session *s = open_session(model, NULL, picture), *restored = open_session(model, &so, picture);
     sphinx_ask_options o = greedy(6);
     sphinx_answer *alone = ask(restored, questions[2], &o), *answer;
     struct scratch scratch;
@@ -171,7 +136,7 @@ static void test_restored(void **state)
     assert_int_equal(sphinx_session_turns(restored), 1);
     sphinx_session_clear(restored);
     answer = ask(restored, questions[2], &o);
-    same_bits(answer, alone);
+    assert_same_answer(answer, alone);
     sphinx_answer_free(answer);
     sphinx_answer_free(alone);
     sphinx_session_close(restored);
@@ -183,8 +148,8 @@ static void test_restored(void **state)
 
 static void test_answer_prefix(void **state)
 {
-    sphinx_model *model = open_model(TINY "llama_ens");
-    sphinx_session *s = open_session(model, NULL);
+    sphinx_model *model = open_model(TINY "llama_ens", NULL);
+    sphinx_session *s = open_session(model, NULL, picture);
     sphinx_ask_options o = greedy(5);
     sphinx_answer *answer;
     const char *question, *said;
@@ -213,9 +178,9 @@ static void test_answer_prefix(void **state)
 
 static void test_image_ahead(void **state)
 {
-    sphinx_model *model = open_model(TINY "llama_ens_light");
+    sphinx_model *model = open_model(TINY "llama_ens_light", NULL);
     sphinx_session_options so = { .independent = true };
-    sphinx_session *s = open_session(model, &so);
+    sphinx_session *s = open_session(model, &so, picture);
     sphinx_ask_options o = greedy(5);
     sphinx_session_options turned = { .apply_exif = true };
     sphinx_answer *answer = ask(s, questions[0], &o), *again;
@@ -230,7 +195,7 @@ static void test_image_ahead(void **state)
     assert_int_equal(sphinx_session_image(s, image, &error), SPHINX_OK);
     again = ask(s, questions[0], &o);
     assert_true(again->image_cached);
-    same_bits(again, answer);
+    assert_same_answer(again, answer);
     sphinx_image_close(image);
     assert_int_equal(sphinx_image_open(&image, data, size, picture, &turned, &error), SPHINX_OK);
     assert_int_equal(sphinx_session_image(s, image, &error), SPHINX_BAD_ARGUMENT);
@@ -279,8 +244,8 @@ static void test_score(void **state)
     static const char text[] =
         "The red circle stands left of the blue square, and below it there are two small green triangles; "
         "nobody knows what the man in the picture thinks of them, nor why he holds a sign with words.";
-    sphinx_model *model = open_model(TINY "llama_ens");
-    sphinx_session *s = open_session(model, NULL);
+    sphinx_model *model = open_model(TINY "llama_ens", NULL);
+    sphinx_session *s = open_session(model, NULL, picture);
     sphinx_score score, again, cut;
     sphinx_error error = { 0 };
     size_t n, right, size = sizeof text - 1;

@@ -3,11 +3,11 @@
  * tokens; contexts that fill up; cancelling; many sessions at once; errors that leave the session as it was.
  */
 #include "support/scratch.h"
+#include "support/sessions.h"
 
 #include "backend/cpu/cpu.h"
 #include "core/file.h"
 #include "model/dump.h"
-#include "sphinx.h"
 #include "store/safetensors.h"
 
 #include <pthread.h>
@@ -16,27 +16,6 @@
 
 static const char image[] = "tests/data/images/scene.png", question[] = "What is in the image?";
 
-static sphinx_model *open_model(const char *path, const sphinx_model_options *options)
-{
-    sphinx_error error = { 0 };
-    sphinx_model *model;
-
-    if (sphinx_model_open(&model, &path, 1, options, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return model;
-}
-
-static sphinx_session *open_session(sphinx_model *model, const sphinx_session_options *options,
-                                    const char *picture)
-{
-    sphinx_error error = { 0 };
-    sphinx_session *session;
-
-    if (sphinx_session_open(&session, model, options, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    if (picture != NULL && sphinx_session_image_file(session, picture, &error) != SPHINX_OK)
-        fail_msg("%s", error.text);
-    return session;
-}
-
 static sphinx_ask_options greedy(int n)
 {
     sphinx_ask_options o = sphinx_ask_options_default();
@@ -44,22 +23,6 @@ static sphinx_ask_options greedy(int n)
     o.temperature = 0;
     o.max_tokens = n;
     return o;
-}
-
-static sphinx_answer *ask(sphinx_session *session, const char *text, const sphinx_ask_options *o)
-{
-    sphinx_error error = { 0 };
-    sphinx_answer *answer;
-
-    if (sphinx_ask(session, text, o, &answer, &error) != SPHINX_OK) fail_msg("%s", error.text);
-    return answer;
-}
-
-static void assert_same_answer(const sphinx_answer *a, const sphinx_answer *b)
-{
-    assert_string_equal(a->text, b->text);
-    assert_int_equal(a->n_tokens, b->n_tokens);
-    assert_memory_equal(a->tokens, b->tokens, a->n_tokens * sizeof *a->tokens);
 }
 
 /* ---- same bytes ---------------------------------------------------------------------------------------------- */
@@ -139,7 +102,7 @@ static void test_same_text_on_levels(void **state)
             o.seed = 7;
             o.ignore_eos = true;
             answer = ask(session, question, &o);
-            if (first != NULL) assert_same_answer(first, answer);
+            if (first != NULL) assert_same_tokens(first, answer);
             if (first != NULL) sphinx_answer_free(answer);
             if (first == NULL) first = answer;
             sphinx_session_close(session);
@@ -200,13 +163,13 @@ static void test_two_turns(void **state)
     assert_int_equal(sphinx_session_append(other, question, first->text, NULL), SPHINX_OK);
     again = ask(other, second, &o);
     assert_int_equal(again->cached_tokens, 0);
-    assert_same_answer(next, again);
+    assert_same_tokens(next, again);
     sphinx_answer_free(again);
 
     /* Undo and ask again: the same answer. */
     assert_true(sphinx_session_undo(session));
     again = ask(session, second, &o);
-    assert_same_answer(next, again);
+    assert_same_tokens(next, again);
     assert_true(sphinx_session_turn(session, 1, &q, &a) && !sphinx_session_turn(session, 2, &q, &a));
     assert_string_equal(q, second);
     assert_string_equal(a, again->text);
@@ -446,7 +409,7 @@ static void test_many_sessions(void **state)
     for (int i = 0; i < SESSIONS; i++) pthread_join(threads[i], NULL);
     for (int i = 0; i < SESSIONS; i++) {
         assert_non_null(talkers[i].answer);
-        assert_same_answer(talkers[0].answer, talkers[i].answer);
+        assert_same_tokens(talkers[0].answer, talkers[i].answer);
     }
     for (int i = 0; i < SESSIONS; i++) sphinx_answer_free(talkers[i].answer);
     sphinx_model_close(model);

@@ -167,6 +167,30 @@ static inline struct tensor random_weight(struct fixture *t, enum dtype dtype, i
     return w;
 }
 
+/* The same weight cut along an axis; each piece in its own buffer. p, data [count] and stride [count] are the result's. */
+static inline struct tensor cut(struct fixture *t, const struct tensor *w, int axis, int count,
+                                struct tensor_pieces *p, const void **data, int64_t *stride)
+{
+    int64_t rows = tensor_rows(w) / (axis == 0 ? count : 1),
+            columns = tensor_columns(w) / (axis == 1 ? count : 1);
+    size_t row_bytes = dtype_bytes(w->dtype, (size_t)columns);
+    struct tensor c = *w;
+
+    for (int i = 0; i < count; i++) {
+        int64_t row0 = axis == 0 ? i * rows : 0, column0 = axis == 1 ? i * columns : 0;
+        char *to = guarded_bytes(t, (size_t)rows * row_bytes, 1 + (size_t)i);
+
+        for (int64_t r = 0; r < rows; r++)
+            memcpy(to + (size_t)r * row_bytes, tensor_row(w, row0 + r, column0, columns, NULL), row_bytes);
+        data[i] = to;
+        stride[i] = columns;
+    }
+    *p = (struct tensor_pieces){ axis, count, data, stride };
+    c.data = NULL;
+    c.pieces = p;
+    return c;
+}
+
 /* Gives x a gradient of zeros, or of random numbers. */
 static inline void with_grad(struct fixture *t, struct tensor *x, bool random)
 {
