@@ -1,6 +1,8 @@
 /* evaluation.c - see report.h: a log and its dataset, joined, judged and summed up. */
 #include "eval/report.h"
 
+#include "eval/trial.h"
+
 #include <math.h>
 #include <stdlib.h>
 #include <string.h>
@@ -51,4 +53,128 @@ size_t evaluation_models(const struct evaluation *v, size_t n, const char **mode
             if (!is_among(b->published[k].model, models, found)) models[found++] = b->published[k].model;
     }
     return found;
+}
+
+/* ---- the log and its benchmark --------------------------------------------------------------------------------- */
+
+static enum status find_benchmark(const struct benchmark **b, const struct evaluation *v,
+                                  const struct benchmark_table *t, const char *directory, struct err *e)
+{
+    const char *name = json_string_value(json_object_get(v->log.header, "benchmark"));
+
+    if (v->log.header == NULL)
+        return err_set(e, STATUS_NOT_FOUND, "%s: holds no answers of an evaluation", directory);
+    *b = name != NULL ? benchmark_find(t, name) : NULL;
+    if (*b != NULL) return STATUS_OK;
+    return err_set(e, STATUS_BAD_ARGUMENT,
+                   "%s: its answers are to the benchmark '%.100s', which is not known", directory,
+                   name != NULL ? name : "");
+}
+
+static enum status check_dataset(const struct evaluation *v, const char *directory, struct err *e)
+{
+    const char *asked = json_string_value(json_object_get(v->log.header, "dataset"));
+    char text[DIGEST_TEXT_MAX];
+
+    digest_hex(&v->dataset.digest, text);
+    if (asked != NULL && strcmp(asked, text) == 0) return STATUS_OK;
+    return err_set(e, STATUS_BAD_ARGUMENT,
+                   "%s: its answers are to other questions than those of %s now (digest %.12s, found %.12s)",
+                   directory, v->dataset.benchmark->name, asked != NULL ? asked : "", text);
+}
+
+/* ---- later copies ---------------------------------------------------------------------------------------------- */
+
+static int compare_records(const void *a, const void *b)
+{
+    const struct record *x = *(const struct record *const *)a, *y = *(const struct record *const *)b;
+    int order = strcmp(x->image, y->image);
+
+    if (order == 0) order = strcmp(x->question, y->question);
+    if (order == 0) order = strcmp(x->id, y->id);
+    if (order != 0) return order;
+    return x->index < y->index ? -1 : x->index > y->index;
+}
+
+/* copy [dataset.n]: true where an earlier record has the same image, question and id. */
+static enum status mark_copies(bool *copy, const struct dataset *d, struct err *e)
+{
+    const struct record **r = calloc(d->n > 0 ? d->n : 1, sizeof *r);
+
+    if (r == NULL) return err_no_memory(e, "an evaluation");
+    for (size_t i = 0; i < d->n; i++) r[i] = &d->records[i];
+    qsort(r, d->n, sizeof *r, compare_records);
+    for (size_t i = 1; i < d->n; i++)
+        copy[r[i]->index] = strcmp(r[i]->image, r[i - 1]->image) == 0 &&
+                            strcmp(r[i]->question, r[i - 1]->question) == 0 &&
+                            strcmp(r[i]->id, r[i - 1]->id) == 0;
+    free(r);
+    return STATUS_OK;
+}
+
+/* ---- judging --------------------------------------------------------------------------------------------------- */
+
+static enum status judge_entry(struct evaluation *v, const struct log_entry *entry, struct err *e)
+{
+    const struct benchmark *b = v->dataset.benchmark;
+    const struct record *r = &v->dataset.records[entry->index];
+    struct answered *a = &v->answered[v->n];
+
+    *a = (struct answered){ .record = r, .answer = entry->answer != NULL ? entry->answer : "" };
+    a->verdict.taken = "";
+    v->entry[v->n++] = entry;
+    if (entry->error == NULL) return b->metric->judge(&a->verdict, b, r, a->answer, &v->arena, e);
+    if (strncmp(entry->error, TRIAL_ERROR_MISSING, sizeof TRIAL_ERROR_MISSING - 1) == 0)
+        v->n_missing++;
+    else
+        v->n_failed++;
+    return STATUS_OK;
+}
+
+static enum status judge_all(struct evaluation *v, const char *directory, const bool *copy, struct err *e)
+{
+    enum status st = STATUS_OK;
+
+    v->answered = arena_calloc(&v->arena, v->log.n + 1, sizeof *v->answered);
+    v->entry = arena_calloc(&v->arena, v->log.n + 1, sizeof *v->entry);
+    if (v->answered == NULL || v->entry == NULL) return err_no_memory(e, "an evaluation");
+    for (size_t i = 0; i < v->log.n && st == STATUS_OK; i++) {
+        const struct log_entry *entry = &v->log.entry[i];
+
+        if (entry->index < 0 || (size_t)entry->index >= v->dataset.n)
+            return err_set(e, STATUS_BAD_FORMAT, "%s: has an answer to question %lld, where there are %zu",
+                           directory, (long long)entry->index, v->dataset.n);
+        if (!copy[entry->index]) st = judge_entry(v, entry, e);
+    }
+    if (st != STATUS_OK) return st;
+    return v->dataset.benchmark->metric->sum_up(&v->figures, v->dataset.benchmark, v->answered, v->n,
+                                                &v->arena, e);
+}
+
+enum status evaluation_open(struct evaluation *v, const struct benchmark_table *t, const char *directory,
+                            const char *data, bool dedup, struct err *e)
+{
+    const struct benchmark *b = NULL;
+    bool *copy = NULL;
+    enum status st;
+
+    *v = (struct evaluation){ 0 };
+    st = log_read(&v->log, directory, e);
+    if (st == STATUS_OK) st = find_benchmark(&b, v, t, directory, e);
+    if (st == STATUS_OK) st = dataset_read(&v->dataset, b, data, e);
+    if (st == STATUS_OK) st = check_dataset(v, directory, e);
+    if (st == STATUS_OK && (copy = arena_calloc(&v->arena, v->dataset.n + 1, sizeof *copy)) == NULL)
+        st = err_no_memory(e, "an evaluation");
+    if (st == STATUS_OK && dedup) st = mark_copies(copy, &v->dataset, e);
+    if (st == STATUS_OK) st = judge_all(v, directory, copy, e);
+    if (st != STATUS_OK) evaluation_close(v);
+    return st;
+}
+
+void evaluation_close(struct evaluation *v)
+{
+    log_answers_free(&v->log);
+    dataset_free(&v->dataset);
+    arena_free(&v->arena);
+    *v = (struct evaluation){ 0 };
 }
