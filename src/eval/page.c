@@ -84,28 +84,32 @@ static bool four_numbers(const char *text, double *values)
 }
 
 /* What the metric took, where it looks for one box; else all that the answer points at. */
-static bool add_answer(json_t *marks, const struct answered *a, const struct gallery_item *g)
+static bool add_answer(json_t *marks, const char *of, const struct answered *a, const struct gallery_item *g)
 {
     struct grounding found = { 0 };
     double values[4];
     bool ok = true;
 
     if (a->verdict.taken != NULL && four_numbers(a->verdict.taken, values))
-        return add_square(marks, "answer", values, 4, g);
+        return add_square(marks, of, values, 4, g);
     if (grounding_parse(&found, a->answer, strlen(a->answer), NULL) != STATUS_OK) return false;
     for (size_t i = 0; i < found.n_parts && ok; i++) {
         for (unsigned k = 0; k < found.parts[i].n_values; k++) values[k] = (double)found.parts[i].values[k];
-        ok = add_square(marks, "answer", values, found.parts[i].n_values, g);
+        ok = add_square(marks, of, values, found.parts[i].n_values, g);
     }
     grounding_free(&found);
     return ok;
 }
 
-static json_t *marks_json(const struct answered *a, const struct gallery_item *g)
+/* before: what another run answered, or NULL. */
+static json_t *marks_json(const struct answered *a, const struct answered *before,
+                          const struct gallery_item *g)
 {
     json_t *marks = json_array();
 
-    if (add_references(marks, a->record, g) && add_answer(marks, a, g)) return marks;
+    if (add_references(marks, a->record, g) && (before == NULL || add_answer(marks, "before", before, g)) &&
+        add_answer(marks, "answer", a, g))
+        return marks;
     json_decref(marks);
     return NULL;
 }
@@ -153,19 +157,44 @@ static json_t *record_json(const struct answered *a, const struct log_entry *ent
                      unless_empty(entry->finish));
 }
 
-/* With its picture, if there is one or one may be made. */
-static enum status add_record(json_t *records, const struct evaluation *v, size_t i, struct gallery *g,
-                              bool more, struct err *e)
+/* What the other run answered to a record; NULL: it was not asked. Answers are in the order of records. */
+static const struct answered *find_before(const struct evaluation *before, const struct record *r)
 {
-    const struct answered *a = &v->answered[i];
+    size_t low = 0, high = before != NULL ? before->n : 0;
+
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+
+        if (before->answered[middle].record->index < r->index)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    if (before == NULL || low == before->n || before->answered[low].record->index != r->index) return NULL;
+    return &before->answered[low];
+}
+
+static json_t *before_json(const struct answered *a)
+{
+    return json_pack("{s:s, s:f, s:f}", "answer", a->answer, "score",
+                     isfinite(a->verdict.score) ? a->verdict.score : 0, "credit", evaluation_credit(a));
+}
+
+/* With its picture, if there is one or one may be made. */
+static enum status add_record(json_t *records, const struct evaluation *v, const struct evaluation *before,
+                              size_t i, struct gallery *g, bool more, struct err *e)
+{
+    const struct answered *a = &v->answered[i], *other = find_before(before, a->record);
     json_t *o = record_json(a, v->entry[i]);
     const struct gallery_item *item;
 
-    if (json_array_append_new(records, o) != 0) return err_no_memory(e, "a report");
+    if (json_array_append_new(records, o) != 0 ||
+        (other != NULL && json_object_set_new(o, "before", before_json(other)) != 0))
+        return err_no_memory(e, "a report");
     item = gallery_find(g, a->record, more && v->entry[i]->error == NULL, e);
     if (item == NULL) return e->code;
     if (json_object_set_new(o, "picture", json_integer(item->picture)) != 0 ||
-        json_object_set_new(o, "marks", marks_json(a, item)) != 0)
+        json_object_set_new(o, "marks", marks_json(a, other, item)) != 0)
         return err_no_memory(e, "a report");
     return STATUS_OK;
 }
@@ -201,8 +230,8 @@ static struct ranked *rank(const struct evaluation *v)
     return r;
 }
 
-static enum status add_records(json_t *o, const struct evaluation *v, size_t records_max, size_t pictures_max,
-                               struct gallery *g, struct err *e)
+static enum status add_records(json_t *o, const struct evaluation *v, const struct evaluation *before,
+                               size_t records_max, size_t pictures_max, struct gallery *g, struct err *e)
 {
     size_t n = v->n < records_max ? v->n : records_max, last = json_array_size(g->pictures) + pictures_max;
     struct ranked *r = rank(v);
@@ -211,7 +240,7 @@ static enum status add_records(json_t *o, const struct evaluation *v, size_t rec
 
     if (r == NULL || json_object_set_new(o, "records", records) != 0) st = err_no_memory(e, "a report");
     for (size_t i = 0; i < n && st == STATUS_OK; i++)
-        st = add_record(records, v, r[i].at, g, json_array_size(g->pictures) < last, e);
+        st = add_record(records, v, before, r[i].at, g, json_array_size(g->pictures) < last, e);
     free(r);
     return st;
 }
@@ -270,7 +299,8 @@ static json_t *note_json(size_t n_pictures)
                         n_pictures, PAGE_PICTURE_SIDE);
 }
 
-static enum status add_evaluations(json_t *content, const struct evaluation *v, size_t n, struct gallery *g,
+static enum status add_evaluations(json_t *content, const struct evaluation *v,
+                                   const struct evaluation *before, size_t n, struct gallery *g,
                                    struct err *e)
 {
     json_t *list = json_object_get(content, "evaluations"), *o;
@@ -279,14 +309,15 @@ static enum status add_evaluations(json_t *content, const struct evaluation *v, 
 
     for (size_t i = 0; i < n && st == STATUS_OK; i++) {
         o = json_array_get(list, i);
-        st = add_records(o, &v[i], PAGE_RECORDS_MAX / share, pictures, g, e);
+        st = add_records(o, &v[i], before != NULL ? &before[i] : NULL, PAGE_RECORDS_MAX / share, pictures, g,
+                         e);
         if (st == STATUS_OK) st = add_histograms(o, &v[i], e);
     }
     return st;
 }
 
-enum status page_content(json_t **content, const struct evaluation *v, size_t n, const char *data,
-                         struct err *e)
+enum status page_content(json_t **content, const struct evaluation *v, const struct evaluation *before,
+                         size_t n, const char *data, struct err *e)
 {
     json_t *report = report_json(v, n);
     struct gallery g = { 0 };
@@ -298,7 +329,7 @@ enum status page_content(json_t **content, const struct evaluation *v, size_t n,
     json_decref(report);
     if (*content == NULL) return err_no_memory(e, "a report");
     st = gallery_open(&g, PAGE_PICTURES_MAX, data, e);
-    if (st == STATUS_OK) st = add_evaluations(*content, v, n, &g, e);
+    if (st == STATUS_OK) st = add_evaluations(*content, v, before, n, &g, e);
     if (st == STATUS_OK &&
         (json_object_set(*content, "pictures", g.pictures) != 0 ||
          json_object_set_new(*content, "pictures_note", note_json(json_array_size(g.pictures))) != 0))
@@ -315,7 +346,7 @@ enum status report_html(const char *path, const struct evaluation *v, size_t n, 
                         struct err *e)
 {
     json_t *content;
-    enum status st = page_content(&content, v, n, data, e);
+    enum status st = page_content(&content, v, NULL, n, data, e);
 
     if (st == STATUS_OK) st = page_write(path, content, e);
     json_decref(content);

@@ -188,15 +188,24 @@
 
   // ---- two runs
 
-  function drawComparison() {
-    const c = data.comparison;
+  const plus = (x, digits) => (isNumber(x) ? (x > 0 ? '+' : '') + x.toFixed(digits) : '–');
+
+  function drawComparison(run) {
+    const c = run.comparison;
+    $('comparison').hidden = !c;
     if (!c) return;
-    const row = (f) => el('tr', null, el('td', null, f.name), ...[f.a, f.b, f.difference].map((v) => el('td', null, show(v, c.unit))));
-    $('comparison').hidden = false;
-    $('comparison').append(el('h2', null, 'Comparison'), ...c.sentences.map((s) => el('p', null, s)),
+    const t = c.test;
+    const row = (f) => el('tr', null, el('td', null, f.name), el('td', null, show(f.a, c.unit)), el('td', null, show(f.b, c.unit)),
+      el('td', null, isNumber(f.a) && isNumber(f.b) ? plus(f.b - f.a, decimals(c.unit)) : '–'));
+    const p = t.p < 1e-4 ? 'p < 0.0001' : 'p = ' + (+t.p.toFixed(4));
+    $('comparison').replaceChildren(
+      el('h3', null, 'A against B'),
+      el('p', { class: 'quiet' }, 'A is ' + c.a + ', B is ' + c.b + '.'),
+      el('p', null, 'B is better at ' + t.better + ' and worse at ' + t.worse + ' of ' + t.n + (t.n === c.questions ? ' questions' : ' groups of questions') +
+        '; the mean differs by ' + plus(t.difference, 2) + ' per cent, 95 % interval ' + plus(t.low, 1) + ' to ' + plus(t.high, 1) + ', ' + p + ' (' + t.method + ').'),
       el('div', { class: 'scroll' }, el('table', null, el('thead', null, el('tr', null, ...['figure', 'A', 'B', 'B − A'].map((h) => el('th', { scope: 'col' }, h)))),
         el('tbody', null, ...c.figures.map(row)))),
-      el('p', { class: 'quiet' }, 'A: ' + c.a + '   B: ' + c.b));
+      c.only_a + c.only_b > 0 ? el('p', { class: 'quiet' }, 'Asked of A alone: ' + c.only_a + ', of B alone: ' + c.only_b + '.') : '');
   }
 
   // ---- questions
@@ -329,7 +338,7 @@
     $('previous').disabled = state.page === 0;
     $('next').disabled = state.page + 1 >= pages;
     const held = run.records.length < run.asked ? ' The page holds the ' + run.records.length + ' worst of ' + run.asked + ' questions.' : '';
-    const boxes = run.records.some((r) => r.marks && r.marks.length > 0) ? ' Boxes: solid green the reference, dashed red the answer' + (data.comparison ? ', dotted yellow that of A' : '') + '.' : '';
+    const boxes = run.records.some((r) => r.marks && r.marks.length > 0) ? ' Boxes: solid green the reference, dashed red the answer' + (run.comparison ? ', dotted yellow that of A' : '') + '.' : '';
     $('count').textContent = (state.shown.length === 0 ? 'No question fits.' : 'Questions ' + (first + 1) + '–' + (first + some.length) + ' of ' + state.shown.length + '.') +
       held + ' ' + data.pictures_note + boxes;
   }
@@ -362,6 +371,7 @@
     drawScores();
     $('choose').value = String(state.run);
     $('notes').replaceChildren(...notes(run));
+    drawComparison(run);
     drawParts(run);
     drawHistogram($('lengths'), run.lengths);
     drawHistogram($('times'), run.times);
@@ -429,7 +439,6 @@
       drawRun();
     });
     for (const run of runs) run.records.forEach((r, i) => { r.rank = i; });
-    drawComparison();
     drawScoreCharts();
     if (runs.length > 0) choose(0);
   }
