@@ -88,10 +88,10 @@ static json_t *make_header(const struct trial *t, const sphinx_model *model)
     sphinx_model_get_info(model, &info);
     sphinx_model_identity(model, identity);
     digest_hex(&t->dataset->digest, dataset);
-    return json_pack("{s:i, s:s, s:s, s:I, s:s, s:s, s:s, s:s, s:i, s:{s:s, s:s, s:s, s:s}, s:O}", "eval", 1,
-                     "benchmark", b->name, "title", b->title, "records", (json_int_t)t->dataset->n, "dataset",
-                     dataset, "metric", b->metric->name, "prompt", b->prompt, "answer_prefix",
-                     b->answer_prefix != NULL ? b->answer_prefix : "", "max_tokens", b->max_tokens, "model",
+    return json_pack("{s:i, s:s, s:s, s:s, s:s, s:i, s:s, s:I, s:s, s:{s:s, s:s, s:s, s:s}, s:O}", "eval", 1,
+                     "benchmark", b->name, "title", b->title, "prompt", b->prompt, "answer_prefix",
+                     b->answer_prefix != NULL ? b->answer_prefix : "", "max_tokens", b->max_tokens, "metric",
+                     b->metric->name, "records", (json_int_t)t->dataset->n, "dataset", dataset, "model",
                      "identity", identity, "name", info.name, "llama_type", info.llama_type, "cpu", info.cpu,
                      "settings", t->options->settings);
 }

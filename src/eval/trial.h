@@ -6,8 +6,8 @@
  *
  * The log's header, which decides what may go on with it:
  *
- *     {"eval": 1, "benchmark": "mme", "title": ..., "records": 2372, "dataset": "digest", "metric": "mme",
- *      "prompt": "{}\n...", "answer_prefix": "", "max_tokens": 10,
+ *     {"eval": 1, "benchmark": "mme", "title": ..., "prompt": "{}\n...", "answer_prefix": "", "max_tokens": 10,
+ *      "metric": "mme", "records": 2372, "dataset": "digest",
  *      "model": {"identity": "digest", "name": "SPHINX-1k", "llama_type": ..., "cpu": "avx2"},
  *      "settings": {...}}                                   the caller's: all that answers depend on
  *
