@@ -12,6 +12,7 @@
 #include "eval/answer_text.h"
 #include "eval/metric_list.h"
 #include "eval/metric_sum.h"
+#include "eval/padded_square.h"
 
 #include <math.h>
 #include <string.h>
@@ -65,13 +66,12 @@ static float overlap(const float p[4], const float t[4])
 /* p: fractions of the padded square. */
 static double iou(const struct record *r, const float p[4])
 {
-    double w = r->width, h = r->height;
-    double dx = w < h ? floor((h - w) / 2) : 0, dy = w > h ? floor((w - h) / 2) : 0;
-    float side = (float)fmax(w, h), box[4], truth[4];
+    struct padded_square q = padded_square_of(r);
+    float box[4], truth[4];
 
     for (int i = 0; i < 4; i++) {
-        box[i] = p[i] * side;
-        truth[i] = (float)(r->box[i] + (i % 2 == 0 ? dx : dy));
+        box[i] = p[i] * (float)q.side;
+        truth[i] = (float)(r->box[i] + (i % 2 == 0 ? q.dx : q.dy));
     }
     return (double)overlap(box, truth);
 }

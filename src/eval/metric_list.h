@@ -9,6 +9,7 @@ extern const struct metric metric_exact, metric_relaxed, metric_anls, metric_mat
 extern const struct metric metric_box;
 extern const struct metric metric_mme, metric_pope;
 extern const struct metric metric_choice, metric_mmmu;
+extern const struct metric metric_detection, metric_pose;
 extern const struct metric metric_class;
 
 #endif

@@ -18,6 +18,7 @@ fi
 "$PYTHON" tools/reference/images.py
 "$PYTHON" tools/reference/store.py
 "$PYTHON" tools/reference/quant.py ${GGML:+--ggml "$GGML"}
+"$PYTHON" tools/reference/eval_metrics.py
 
 # What the whole model's tests compare with.
 "$PYTHON" tools/reference/scene.py tests/data/images/scene.png
