@@ -17,7 +17,6 @@
 typedef int32_t vi __attribute__((vector_size(4 * SIMD_WIDTH)));
 typedef int16_t vi16 __attribute__((vector_size(4 * SIMD_WIDTH)));
 typedef uint16_t vu16_all __attribute__((vector_size(4 * SIMD_WIDTH)));
-typedef int8_t vi8 __attribute__((vector_size(SIMD_WIDTH)));
 
 #if (SIMD_WIDTH == 16 && defined(__AVX512VNNI__)) || (SIMD_WIDTH == 8 && defined(__AVXVNNI__))
 enum { SUMS_WIDE = 1 };
@@ -71,6 +70,36 @@ INLINE vi max_int(vi a, vi b)
     vi take = a > b;
 
     return (take & a) | (~take & b);
+}
+
+/* Lanes from -128 to 127, as bytes. gcc would move lane by lane. */
+INLINE void store_bytes(int8_t *to, vi a)
+{
+#if SIMD_WIDTH == 16 && defined(__AVX512F__)
+    _mm_storeu_si128((__m128i *)(void *)to, _mm512_cvtepi32_epi8((__m512i)a));
+#elif SIMD_WIDTH == 8 && defined(__AVX2__)
+    __m128i halves =
+        _mm_packs_epi32(_mm256_castsi256_si128((__m256i)a), _mm256_extracti128_si256((__m256i)a, 1));
+
+    _mm_storel_epi64((__m128i *)(void *)to, _mm_packs_epi16(halves, halves));
+#elif SIMD_WIDTH == 4 && defined(__SSE2__)
+    int bytes =
+        _mm_cvtsi128_si32(_mm_packs_epi16(_mm_packs_epi32((__m128i)a, (__m128i)a), _mm_setzero_si128()));
+
+    memcpy(to, &bytes, sizeof bytes);
+#else
+    for (int i = 0; i < WIDTH; i++) to[i] = (int8_t)a[i];
+#endif
+}
+
+INLINE int32_t largest_lane(vi a)
+{
+    int32_t part[WIDTH];
+
+    memcpy(part, &a, sizeof part);
+    for (int step = WIDTH / 2; step > 0; step /= 2)
+        for (int i = 0; i < step; i++) part[i] = part[i] > part[i + step] ? part[i] : part[i + step];
+    return part[0];
 }
 
 /* Products of bytes, w unsigned and x signed, added in pairs to 16 bits. */

@@ -35,15 +35,20 @@ enum {
     X_ROWS = 128,                    /* of x, that are multiplied by a group unpacked once */
     X_BYTES = 256 << 10,             /* of x, blocks that stay in the second cache */
     LINE = 64,                       /* bytes of a cache line */
+    X_COLUMNS = X_BYTES / sizeof(struct x_block) * QUANT_SHORT, /* of one row of x */
+    PIECE = 4 * GROUP, /* rows of w that a thread takes at a time, for one row of x */
 };
 
 /* ---- x -------------------------------------------------------------------------------------------------------- */
 
-/* Rounds 32 numbers as ref_round_block does. */
-INLINE float round_block(const float *x, int8_t *q)
+typedef int32_t v4i __attribute__((vector_size(16)));
+
+/* Rounds 32 numbers as ref_round_block does. sums: of each 16 of q, four sums of every fourth. */
+INLINE float round_block(const float *x, int8_t *q, v4i sums[2])
 {
     vf v[QUANT_SHORT / WIDTH];
     vi top = { 0 };
+    v4i fours[QUANT_SHORT / 4];
     int32_t most = 0;
     float scale, inverse;
 
@@ -53,9 +58,10 @@ INLINE float round_block(const float *x, int8_t *q)
         top = max_int(top,
                       (vi)vabs(v[i])); /* as integers, NaN is beyond infinity and that beyond all numbers */
     }
-    for (int i = 0; i < WIDTH; i++) most = top[i] > most ? top[i] : most;
+    most = largest_lane(top);
     memcpy(&scale, &most, sizeof scale);
     scale = scale / 127;
+    sums[0] = sums[1] = (v4i){ 0 };
     if (!(scale >= FLT_MIN && scale <= FLT_MAX)) {
         memset(q, 0, QUANT_SHORT);
         return scale < FLT_MIN ? 0 : (float)NAN;
@@ -63,25 +69,14 @@ INLINE float round_block(const float *x, int8_t *q)
     inverse = 1 / scale;
     UNROLL
     for (int i = 0; i < QUANT_SHORT / WIDTH; i++) {
-        vi8 b = __builtin_convertvector(round_int(v[i] * inverse), vi8);
+        vi rounded = round_int(v[i] * inverse);
 
-        memcpy(q + i * WIDTH, &b, sizeof b);
+        store_bytes(q + i * WIDTH, rounded);
+        memcpy(fours + i * (WIDTH / 4), &rounded, sizeof rounded);
     }
+    UNROLL
+    for (int i = 0; i < QUANT_SHORT / 4; i++) sums[i / 4] += fours[i];
     return scale;
-}
-
-/* Of 16 numbers, the sums of those that meet the low half of a lane, and those that meet the high one. */
-INLINE void half_sums(const int8_t *q, int *low, int *high)
-{
-    typedef int16_t v8 __attribute__((vector_size(16)));
-    typedef uint16_t u8 __attribute__((vector_size(16)));
-    v8 all, pairs;
-
-    memcpy(&all, q, sizeof all);
-    pairs = ((v8)((u8)all << 8) >> 8) + (all >> 8);
-    pairs += __builtin_shufflevector(pairs, pairs, 4, 5, 6, 7, 0, 1, 2, 3);
-    *low = pairs[0] + pairs[2];
-    *high = pairs[1] + pairs[3];
 }
 
 static int32_t start_of_sums(enum dtype t, int low, int high)
@@ -95,11 +90,14 @@ static int32_t start_of_sums(enum dtype t, int low, int high)
 static void round_blocks(enum dtype t, const float *x, int64_t blocks, int64_t step, struct x_block *to)
 {
     for (int64_t b = 0; b < blocks; b++, to += step) {
-        int low[2], high[2];
+        int low[2], high[2]; /* of each 16, the sums of those that meet a lane's low half, and its high one */
+        v4i sums[2];
 
-        to->scale = round_block(x + b * QUANT_SHORT, to->q);
-        half_sums(to->q, &low[0], &high[0]);
-        half_sums(to->q + 16, &low[1], &high[1]);
+        to->scale = round_block(x + b * QUANT_SHORT, to->q, sums);
+        for (int i = 0; i < 2; i++) {
+            low[i] = sums[i][0] + sums[i][1];
+            high[i] = sums[i][2] + sums[i][3];
+        }
         to->sum = to->scale * (float)(low[0] + low[1] + high[0] + high[1]);
         if (t == DTYPE_Q6_K) {
             to->start[0] = start_of_sums(t, low[0], high[0]);
@@ -345,7 +343,7 @@ struct quant_product {
     const struct tensor *w;
     const float *bias;
     int64_t m, rows;  /* of x and y, at most X_ROWS */
-    int64_t n1;       /* one past the last row of w */
+    int64_t after;    /* the row of w that comes after this group */
     int64_t k, count; /* columns of w that x now holds: whole stretches but for the last */
     const struct x_block *x;
     float *sums;             /* [rows][GROUP] */
@@ -392,7 +390,7 @@ static void multiply_run(const struct quant_product *g, int64_t n, int64_t k, in
 
     find_rows(g, n, k, count, row);
     next[0] = row[WIDTH];
-    next[1] = n + GROUP < g->n1 ? row[GROUP - 1] + (row[1] - row[0]) : row[0];
+    next[1] = row[0] + (g->after - n) * (row[1] - row[0]);
     if (g->rows == 1) {
         for (int v = 0; v < 2; v++)
             kernel->stream(count / QUANT_SHORT, row + v * WIDTH, next[v], g->x + first, g->sums + v * WIDTH);
@@ -435,38 +433,84 @@ static void multiply_group(const struct quant_product *g, int64_t n, int64_t col
     }
 }
 
-/* Rows m0 .. m1-1 of x, m1 - m0 at most X_ROWS, and rows n0 .. n1-1 of w. */
-static void multiply(const struct tensor *x, struct quant_product *g, int64_t m0, int64_t m1, int64_t n0,
-                     int64_t n1, unsigned char *scratch)
+/* Rows n0 .. n1-1 of w, and maybe `after` after these, times what x now holds. */
+static void multiply_groups(struct quant_product *g, int64_t n0, int64_t n1, int64_t after)
 {
-    int64_t K = tensor_columns(x), together = X_BYTES / (int64_t)sizeof(struct x_block) / (m1 - m0);
+    for (int64_t n = n0; n < n1; n += GROUP) {
+        g->after = n + GROUP < n1 ? n + GROUP : after;
+        multiply_group(g, n, min_i64(GROUP, n1 - n));
+    }
+}
+
+/* Makes x hold columns from k on of its rows m0 .. m1-1, at most X_ROWS: as many columns as it has room for. */
+static void round_columns(const struct tensor *x, struct quant_product *g, int64_t m0, int64_t m1, int64_t k,
+                          unsigned char *scratch)
+{
+    int64_t together = X_BYTES / (int64_t)sizeof(struct x_block) / (m1 - m0);
     struct x_block *blocks = (void *)scratch;
 
-    together = together * QUANT_SHORT / STRETCH * STRETCH;
     g->m = m0;
     g->rows = m1 - m0;
-    g->n1 = n1;
     g->x = blocks;
     g->sums = (void *)(scratch + X_BYTES);
     g->gathered = (void *)(g->sums + X_ROWS * GROUP);
-    for (g->k = 0; g->k < K; g->k += g->count) {
-        g->count = min_i64(together, K - g->k);
-        round_rows(g->w->dtype, x, m0, m1 - m0, g->k, g->count, blocks);
-        for (int64_t n = n0; n < n1; n += GROUP) multiply_group(g, n, min_i64(GROUP, n1 - n));
+    g->k = k;
+    g->count = min_i64(together * QUANT_SHORT / STRETCH * STRETCH, tensor_columns(x) - k);
+    round_rows(g->w->dtype, x, m0, m1 - m0, k, g->count, blocks);
+}
+
+/* The first of PIECE rows of w that no thread has taken yet. */
+static int64_t take_rows(int64_t *taken)
+{
+    int64_t n;
+
+#pragma omp atomic capture
+    {
+        n = *taken;
+        *taken += PIECE;
+    }
+    return n;
+}
+
+/* One row of x is bound by memory, which comes faster to one thread than to the other, from moment to moment: whoever is
+ * ready takes the next rows of w, and fetches them while it finishes the last. */
+static void multiply_row(const struct tensor *x, struct quant_product *g, int64_t *taken,
+                         unsigned char *scratch)
+{
+    enum dtype t = g->w->dtype;
+    int64_t N = tensor_columns(g->y), next = take_rows(taken);
+    const unsigned char *first;
+
+    if (next >= N) return;
+    first = tensor_row(g->w, next, 0, (int64_t)dtype_info(t)->block_elements, scratch);
+    fetch(first, 0, WIDTH * dtype_bytes(t, (size_t)tensor_columns(x)));
+    round_columns(x, g, 0, 1, 0, scratch);
+    for (int64_t n = next; n < N; n = next) {
+        next = take_rows(taken);
+        multiply_groups(g, n, min_i64(N, n + PIECE), next < N ? next : n);
     }
 }
 
 void SIMD_NAME(quant_linear)(const struct exec *e, struct tensor *y, const struct tensor *x,
                              const struct tensor *w, const float *bias)
 {
-    int64_t M = tensor_rows(x), N = tensor_columns(y), K = tensor_columns(x);
+    int64_t M = tensor_rows(x), N = tensor_columns(y), K = tensor_columns(x), taken = 0;
 
 #pragma omp parallel num_threads(threads_for(e, M *N *K / 8))
     {
         struct quant_product g = { .y = y, .w = w, .bias = bias };
         struct gemm_share s = SIMD_NAME(gemm_share)(M, TILE_ROWS, N, GROUP);
+        unsigned char *scratch = thread_scratch(e);
 
-        for (int64_t m = s.m0; m < s.m1; m += X_ROWS)
-            multiply(x, &g, m, min_i64(s.m1, m + X_ROWS), s.n0, s.n1, thread_scratch(e));
+        if (M == 1 && K <= X_COLUMNS) {
+            multiply_row(x, &g, &taken, scratch);
+            s.m1 = 0;
+        }
+        for (int64_t m = s.m0; m < s.m1; m += X_ROWS) {
+            for (int64_t k = 0; k < K; k += g.count) {
+                round_columns(x, &g, m, min_i64(s.m1, m + X_ROWS), k, scratch);
+                multiply_groups(&g, s.n0, s.n1, s.n0);
+            }
+        }
     }
 }
