@@ -228,5 +228,6 @@ int cmd_eval(struct settings *s)
 {
     if (s->list) return eval_list(s);
     if (s->text != NULL) return eval_text(s);
+    if (s->compare) return eval_compare(s);
     return eval_tasks(s);
 }

@@ -15,7 +15,7 @@
 
 enum { TEXT_SIZE_MAX = 1 << 30 };
 
-static int print_json(json_t *json)
+int eval_print_json(json_t *json)
 {
     char *text = json != NULL ? json_dumps(json, JSON_INDENT(2) | JSON_REAL_PRECISION(10)) : NULL;
 
@@ -63,24 +63,37 @@ int eval_list(const struct settings *s)
 
 /* ---- results ---------------------------------------------------------------------------------------------------- */
 
-static int print_table(const struct evaluation *v, size_t n)
+int eval_print(eval_writer write, const void *what)
 {
     char *text = NULL;
     size_t size = 0;
     FILE *f = open_memstream(&text, &size);
     struct err e = { 0 };
-    enum status st = f != NULL ? report_text(f, v, n, &e) : err_no_memory(&e, "table");
+    enum status st = f != NULL ? write(f, what, &e) : err_no_memory(&e, "a table");
 
-    if (f != NULL && fclose(f) != 0 && st == STATUS_OK) st = err_no_memory(&e, "table");
+    if (f != NULL && fclose(f) != 0 && st == STATUS_OK) st = err_no_memory(&e, "a table");
     if (st == STATUS_OK) output_text(text, size);
     free(text);
     return st == STATUS_OK ? CODE_OK : fail("%s", e.text);
 }
 
+struct results {
+    const struct evaluation *v;
+    size_t n;
+};
+
+static enum status write_results(FILE *f, const void *what, struct err *e)
+{
+    const struct results *r = what;
+
+    return report_text(f, r->v, r->n, e);
+}
+
 int eval_tell(const struct evaluation *v, size_t n, const struct settings *s)
 {
     struct err e = { 0 };
-    int code = s->json ? print_json(report_json(v, n)) : print_table(v, n);
+    struct results results = { v, n };
+    int code = s->json ? eval_print_json(report_json(v, n)) : eval_print(write_results, &results);
 
     if (code != CODE_OK || s->report_page == NULL) return code;
     if (report_html(s->report_page, v, n, s->data != NULL ? s->data : "", &e) == STATUS_OK) return CODE_OK;
@@ -95,10 +108,10 @@ static int print_score(const struct settings *s, const sphinx_score *score)
            right = n > 0 ? (double)score->right / n : 0;
 
     if (s->json)
-        return print_json(json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f}", "text", s->text, "tokens",
-                                    (json_int_t)score->tokens, "windows", (json_int_t)score->windows,
-                                    "logprob", score->logprob, "perplexity", perplexity, "accuracy",
-                                    100 * right, "seconds", score->seconds));
+        return eval_print_json(json_pack("{s:s, s:I, s:I, s:f, s:f, s:f, s:f}", "text", s->text, "tokens",
+                                         (json_int_t)score->tokens, "windows", (json_int_t)score->windows,
+                                         "logprob", score->logprob, "perplexity", perplexity, "accuracy",
+                                         100 * right, "seconds", score->seconds));
     output_printf("perplexity           %10.4f\nnext token right     %10.2f %%\ntokens               %10zu\n",
                   perplexity, 100 * right, score->tokens);
     return CODE_OK;

@@ -4,6 +4,9 @@
 #ifndef SPHINX_CLI_EVAL_VIEWS_H
 #define SPHINX_CLI_EVAL_VIEWS_H
 
+#include <jansson.h>
+#include <stdio.h>
+
 #include "cli/options.h"
 #include "eval/report.h"
 
@@ -15,5 +18,13 @@ int eval_tell(const struct evaluation *v, size_t n, const struct settings *s);
 
 /* Perplexity and next-token accuracy of a text. */
 int eval_text(struct settings *s);
+
+/* Two folders of answers, the operands: how they differ. */
+int eval_compare(const struct settings *s);
+
+/* Prints what a function writes to a stream; or JSON, which it gives back. */
+typedef enum status (*eval_writer)(FILE *f, const void *what, struct err *e);
+int eval_print(eval_writer write, const void *what);
+int eval_print_json(json_t *json);
 
 #endif

@@ -58,13 +58,15 @@ size_t evaluation_models(const struct evaluation *v, size_t n, const char **mode
 /* ---- the log and its benchmark --------------------------------------------------------------------------------- */
 
 static enum status find_benchmark(const struct benchmark **b, const struct evaluation *v,
-                                  const struct benchmark_table *t, const char *directory, struct err *e)
+                                  const struct benchmark_table *tables, size_t n, const char *directory,
+                                  struct err *e)
 {
     const char *name = json_string_value(json_object_get(v->log.header, "benchmark"));
 
+    *b = NULL;
     if (v->log.header == NULL)
         return err_set(e, STATUS_NOT_FOUND, "%s: holds no answers of an evaluation", directory);
-    *b = name != NULL ? benchmark_find(t, name) : NULL;
+    for (size_t i = 0; i < n && name != NULL && *b == NULL; i++) *b = benchmark_find(&tables[i], name);
     if (*b != NULL) return STATUS_OK;
     return err_set(e, STATUS_BAD_ARGUMENT,
                    "%s: its answers are to the benchmark '%.100s', which is not known", directory,
@@ -151,8 +153,8 @@ static enum status judge_all(struct evaluation *v, const char *directory, const 
                                                 &v->arena, e);
 }
 
-enum status evaluation_open(struct evaluation *v, const struct benchmark_table *t, const char *directory,
-                            const char *data, bool dedup, struct err *e)
+enum status evaluation_open_any(struct evaluation *v, const struct benchmark_table *tables, size_t n,
+                                const char *directory, const char *data, bool dedup, struct err *e)
 {
     const struct benchmark *b = NULL;
     bool *copy = NULL;
@@ -160,7 +162,7 @@ enum status evaluation_open(struct evaluation *v, const struct benchmark_table *
 
     *v = (struct evaluation){ 0 };
     st = log_read(&v->log, directory, e);
-    if (st == STATUS_OK) st = find_benchmark(&b, v, t, directory, e);
+    if (st == STATUS_OK) st = find_benchmark(&b, v, tables, n, directory, e);
     if (st == STATUS_OK) st = dataset_read(&v->dataset, b, data, e);
     if (st == STATUS_OK) st = check_dataset(v, directory, e);
     if (st == STATUS_OK && (copy = arena_calloc(&v->arena, v->dataset.n + 1, sizeof *copy)) == NULL)
@@ -169,6 +171,12 @@ enum status evaluation_open(struct evaluation *v, const struct benchmark_table *
     if (st == STATUS_OK) st = judge_all(v, directory, copy, e);
     if (st != STATUS_OK) evaluation_close(v);
     return st;
+}
+
+enum status evaluation_open(struct evaluation *v, const struct benchmark_table *t, const char *directory,
+                            const char *data, bool dedup, struct err *e)
+{
+    return evaluation_open_any(v, t, 1, directory, data, dedup, e);
 }
 
 void evaluation_close(struct evaluation *v)

@@ -34,6 +34,9 @@ struct evaluation {
  * table, or another state of its annotation than the one below `data`. */
 enum status evaluation_open(struct evaluation *v, const struct benchmark_table *t, const char *directory,
                             const char *data, bool dedup, struct err *e);
+/* The same with the first of several tables [n] that has the benchmark. */
+enum status evaluation_open_any(struct evaluation *v, const struct benchmark_table *tables, size_t n,
+                                const char *directory, const char *data, bool dedup, struct err *e);
 void evaluation_close(struct evaluation *v); /* accepts a zeroed one */
 
 /* The label or the title. */
