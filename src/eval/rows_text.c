@@ -84,7 +84,7 @@ static enum status append(struct cells *c, const char *from, const char *to, str
 {
     enum status st = reserve(c, (size_t)(to - from), e);
 
-    if (st != STATUS_OK) return st;
+    if (st != STATUS_OK || from == to) return st; /* there may be no text yet */
     memcpy(c->text + c->size, from, (size_t)(to - from));
     c->size += (size_t)(to - from);
     return STATUS_OK;

@@ -1,3 +1,4 @@
+# shellcheck shell=sh
 # benchmark.sh - a small benchmark for the tests of eval: sourced after lib.sh.
 #
 #     make_benchmark DIR QUESTIONS TOKENS    DIR/mine.json with its entry, DIR/annotations/mine.json, DIR/images/0.ppm ... 4.ppm

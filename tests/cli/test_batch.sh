@@ -55,7 +55,7 @@ answers=$tmp/answers.jsonl
 runs 0 $common "$tmp/list.txt" -o "$answers" --limit 1
 same "one" "$(wc -l <"$answers" | tr -d ' ')" 1
 printf '\n%s\t%s' $scene "Another?" >>"$tmp/list.txt"
-head -c 40 "$answers" >>"$answers" # a line that was not finished
+printf '{"line": 3, "im' >>"$answers" # a line that was not finished
 runs 0 $common "$tmp/list.txt" -o "$answers"
 contains "$tmp/err" "1 questions had an answer already"
 same "all" "$(grep -c '"answer"' "$answers")" 3

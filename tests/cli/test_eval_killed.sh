@@ -1,7 +1,7 @@
 #!/bin/sh
 # test_eval_killed.sh SPHINX JSON_VALUE - a run that is killed twenty times, whatever it is doing, and each time goes on, ends with the
 # answers and the scores of one that nobody disturbed.
-# shellcheck disable=SC2086 # the options are many words
+# shellcheck disable=SC2086,SC2013 # the options are many words
 # shellcheck source=tests/cli/lib.sh
 . tests/cli/lib.sh
 # shellcheck source=tests/cli/benchmark.sh
