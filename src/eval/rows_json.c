@@ -79,7 +79,7 @@ static enum status skip_value(struct walk *w)
     return STATUS_OK;
 }
 
-/* A member's name and the colon behind it. The caller frees *key, a JSON string. */
+/* A member's name and the colon behind it. The caller frees *key, a JSON string, or NULL, whatever becomes of it. */
 static enum status read_key(struct walk *w, json_t **key)
 {
     const char *from;
@@ -90,9 +90,7 @@ static enum status read_key(struct walk *w, json_t **key)
     if (skip_string(w) != STATUS_OK) return STATUS_BAD_FORMAT;
     *key = json_loadb(from, (size_t)(w->at - from), JSON_DECODE_ANY, &why);
     if (*key == NULL) return bad(w, "bad key: %.200s", why.text);
-    if (expect(w, ':', "a colon behind the key") == STATUS_OK) return STATUS_OK;
-    json_decref(*key);
-    return STATUS_BAD_FORMAT;
+    return expect(w, ':', "a colon behind the key");
 }
 
 /* One record. */
@@ -103,6 +101,7 @@ static enum status read_record(struct walk *w, size_t number, const char *key)
     enum status st;
     json_t *json;
 
+    if (look(w) == '\0') return bad(w, "want a record ('{'), but the file ends");
     if (look(w) != '{')
         return row_error(&row, w->err, "want an object ('{') at line %zu", rows_line(w->in, w->at));
     json = json_loadb(w->at, (size_t)(w->in->end - w->at), JSON_DISABLE_EOF_CHECK | JSON_REJECT_DUPLICATES,
