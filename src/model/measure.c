@@ -9,9 +9,7 @@
 
 enum {
     RUNS_MAX = 101,
-    GUESSES_MAX = 8, /* checked at a time; half of it is measured too */
-    CHECK_SHARE =
-        4, /* one step that checks for so many that decode: they take longer, and their number does not matter */
+    CHECK_SHARE = 8, /* so many steps that decode for one that checks: those take longer */
 };
 
 struct measuring {
@@ -289,6 +287,7 @@ static bool measure_check(struct measuring *g, int guesses, int64_t position)
 
 static bool measure_language(struct measuring *g)
 {
+    static const int guesses[] = { 1, 2, 4, 8 };
     int64_t position = g->o->n_prompts > 0 ? g->o->prompts[g->o->n_prompts - 1] : 1;
 
     for (int i = 0; i < g->o->n_prompts; i++) {
@@ -297,7 +296,10 @@ static bool measure_language(struct measuring *g)
     if (g->o->tokens == 0) return true;
     if (!measure_decode(g, 1, position)) return false;
     if (g->o->sequences > 1 && !measure_decode(g, g->o->sequences, position)) return false;
-    return measure_check(g, GUESSES_MAX / 2, position) && measure_check(g, GUESSES_MAX, position);
+    for (size_t i = 0; i < sizeof guesses / sizeof *guesses; i++) {
+        if (!measure_check(g, guesses[i], position)) return false;
+    }
+    return true;
 }
 
 /* The cache for the longest of it all, filled with zeros as fresh memory is. */
