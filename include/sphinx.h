@@ -125,10 +125,12 @@ SPHINX_API void sphinx_free(void *p);
 
 typedef struct sphinx_session sphinx_session;
 
-enum { SPHINX_CLIP = 1, SPHINX_CONVNEXT = 2, SPHINX_DINOV2 = 4, SPHINX_QFORMER = 8 };
+enum { SPHINX_CLIP = 1, SPHINX_CONVNEXT = 2, SPHINX_DINOV2 = 4, SPHINX_QFORMER = 8, SPHINX_VIEW = 16 };
 
 typedef struct sphinx_session_options {
-    unsigned without;   /* encoders switched off, as a sum of the above: their features are zero */
+    /* What is switched off, as a sum of the above: features of these encoders are zero, and of view i, SPHINX_VIEW << i: 0 is the whole
+     * picture, then come its parts row by row. */
+    unsigned without;
     bool apply_exif;    /* turn photographs as their EXIF says; upstream does not */
     size_t pixels_max;  /* largest image; 0: 64 Mi pixels */
     int threads;        /* 0: the model's */

@@ -277,6 +277,17 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     return st;
 }
 
+/* What is switched off must be there. Which encoders are is the variant's matter, so that one list serves all of them. */
+static enum status check_without(const sphinx_model *m, unsigned without, struct err *e)
+{
+    int count = img_views_count(m->network.config.views.layout);
+    unsigned views = without / SPHINX_VIEW;
+
+    if (!m->network.sees || views >> count == 0) return STATUS_OK;
+    return err_set(e, STATUS_BAD_ARGUMENT, "view %d cannot be switched off: the model has %d, counted from 0",
+                   31 - __builtin_clz(views), count);
+}
+
 sphinx_status sphinx_session_open(sphinx_session **session, sphinx_model *model,
                                   const sphinx_session_options *options, sphinx_error *error)
 {
@@ -286,7 +297,8 @@ sphinx_status sphinx_session_open(sphinx_session **session, sphinx_model *model,
 
     *session = calloc(1, sizeof **session);
     if (*session == NULL) return public_status(err_no_memory(&e, "session"), &e, error);
-    st = open_session(*session, model, options != NULL ? options : &defaults, &e);
+    st = options != NULL ? check_without(model, options->without, &e) : STATUS_OK;
+    if (st == STATUS_OK) st = open_session(*session, model, options != NULL ? options : &defaults, &e);
     if (st != STATUS_OK) {
         sphinx_session_close(*session);
         *session = NULL;

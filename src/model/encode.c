@@ -82,6 +82,17 @@ static struct tensor *nothing(struct ctx *c, const struct network *n, enum encod
     return t;
 }
 
+/* Views that are switched off contribute nothing either. features: the rows of one view after those of another. */
+static void clear_views(struct tensor *features, int64_t count, unsigned without)
+{
+    size_t size = (size_t)(tensor_rows(features) / count * tensor_columns(features));
+
+    for (int64_t i = 0; i < count; i++) {
+        if ((without >> (ENCODER_COUNT + i) & 1) == 0) continue;
+        memset(tensor_f32(features) + (size_t)i * size, 0, size * sizeof(float));
+    }
+}
+
 struct tensor *encode_image(struct ctx *c, const struct network *n, const float *planes, unsigned without,
                             double *seconds)
 {
@@ -97,6 +108,7 @@ struct tensor *encode_image(struct ctx *c, const struct network *n, const float 
         if ((n->config.variant->encoders >> i & 1) == 0) continue;
         found[i] = without >> i & 1 ? nothing(c, n, i, s.vit.count) : encode(c, n, i, &s);
         if (found[i] == NULL) return NULL;
+        clear_views(found[i], s.vit.count, without);
         observe(c, found[i], "%s", encoder_names[i]);
         seconds[i] = clock_seconds() - start;
     }

@@ -7,7 +7,7 @@
 #include "model/network.h"
 
 /* planes [3, S, S] from img_prepare -> [image words, D] in c's arena; NULL with the failure in c->err. `without` has the bits
- * 1 << enum encoder of those to leave out: their features are zero. seconds [ENCODER_COUNT] receives what each took.
+ * 1 << enum encoder of those to leave out, and 1 << (ENCODER_COUNT + i) of views: their features are zero. seconds [ENCODER_COUNT] receives what each took.
  * Named intermediates: views, clip, convnext, dinov2, qformer, image_tokens, and those of the encoders. */
 struct tensor *encode_image(struct ctx *c, const struct network *n, const float *planes, unsigned without,
                             double *seconds);

@@ -38,8 +38,8 @@ usage run "--image and the question cannot both come from standard input" -p - -
 usage run "--draw needs an image to draw on: --image FILE" -p hi --draw "$tmp/out.png"
 usage run "-ctk f16 and -ctv f32: keys and values share one type" -p hi -ctk f16 -ctv f32
 usage run "--cpu: 'sse2' is none of: auto portable avx2 avx512 avx512vnni amx" -p hi --cpu sse2
-usage run "--without: 'clip,sam' is not a comma list of: clip convnext dinov2 qformer" -p hi --without clip,sam
-usage run "--without: 'con' is not a comma list of: clip convnext dinov2 qformer" -p hi --without con
+usage run "--without: 'clip,sam' is not a comma list of: clip convnext dinov2 qformer view0 view1 view2 view3 view4 view5 view6 view7 view8 view9" -p hi --without clip,sam
+usage run "--without: 'con' is not a comma list of: clip convnext dinov2 qformer view0 view1 view2 view3 view4 view5 view6 view7 view8 view9" -p hi --without con
 usage init "--type: 'q4_0' is none of: bf16 f16 f32" "$tmp/model" --type q4_0
 usage init "--shards: '0' is not a whole number from 1 to 99" "$tmp/model" --shards 0
 usage run "-n: '-2' is not a whole number from -1 to 1000000000" -p hi -n -2

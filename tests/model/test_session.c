@@ -8,6 +8,7 @@
 #include "backend/cpu/cpu.h"
 #include "core/file.h"
 #include "model/dump.h"
+#include "model/variant.h"
 #include "store/safetensors.h"
 
 #include <pthread.h>
@@ -369,6 +370,69 @@ static void test_without(void **state)
     sphinx_model_close(model);
 }
 
+/* ---- views switched off -------------------------------------------------------------------------------------- */
+
+/* Sum of squares of the rows of one of `count` views. */
+static double view_energy(const struct raw_tensor *t, size_t view, size_t count)
+{
+    size_t n = 0;
+    double sum = 0;
+
+    assert_true(shape_elements(t->dim, t->n_dims, &n));
+    n /= count;
+    for (size_t j = view * n; j < (view + 1) * n; j++)
+        sum += (double)((const float *)t->data)[j] * (double)((const float *)t->data)[j];
+    return sum;
+}
+
+/* Of five views the first and the last are off: every encoder's features of these are zero, and of no others. */
+static void test_without_views(void **state)
+{
+    sphinx_session_options without = { .without = SPHINX_VIEW << 0 | SPHINX_VIEW << 4 };
+    sphinx_model *model = open_model(TINY "llama_ens5", NULL);
+    sphinx_session *session = open_session(model, &without, NULL);
+    struct dump_options dump = { image, question, NULL, false };
+    struct safetensors_file f;
+    struct scratch scratch;
+    struct err e = { 0 };
+    int seen = 0;
+
+    (void)state;
+    scratch_open(&scratch);
+    dump.out = scratch_path(&scratch, "without");
+    assert_int_equal(dump_write(session, &dump, &e), STATUS_OK);
+    assert_int_equal(safetensors_open(&f, dump.out, &e), STATUS_OK);
+    for (size_t i = 0; i < f.count; i++) {
+        const struct raw_tensor *t = &f.tensors[i];
+
+        for (enum encoder k = 0; k < ENCODER_COUNT; k++) {
+            if (strcmp(t->name, encoder_names[k]) != 0) continue;
+            for (size_t view = 0; view < 5; view++)
+                assert_int_equal(view_energy(t, view, 5) == 0, view == 0 || view == 4);
+            seen++;
+        }
+    }
+    assert_int_equal(seen, ENCODER_COUNT);
+    safetensors_close(&f);
+    scratch_close(&scratch);
+    sphinx_session_close(session);
+    sphinx_model_close(model);
+}
+
+static void test_without_too_many(void **state)
+{
+    sphinx_session_options without = { .without = SPHINX_VIEW << 1 };
+    sphinx_model *model = open_model(TINY "llama_ens", NULL);
+    sphinx_session *session = NULL;
+    sphinx_error error = { 0 };
+
+    (void)state;
+    assert_int_equal(sphinx_session_open(&session, model, &without, &error), SPHINX_BAD_ARGUMENT);
+    assert_non_null(strstr(error.text, "view 1"));
+    assert_null(session);
+    sphinx_model_close(model);
+}
+
 /* ---- many sessions ------------------------------------------------------------------------------------------- */
 
 enum { SESSIONS = 4 };
@@ -464,10 +528,11 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bytes), cmocka_unit_test(test_same_text_on_levels),
-        cmocka_unit_test(test_two_turns),  cmocka_unit_test(test_pieces_and_cancel),
-        cmocka_unit_test(test_limits),     cmocka_unit_test(test_full_context),
-        cmocka_unit_test(test_without),    cmocka_unit_test(test_many_sessions),
+        cmocka_unit_test(test_same_bytes),       cmocka_unit_test(test_same_text_on_levels),
+        cmocka_unit_test(test_two_turns),        cmocka_unit_test(test_pieces_and_cancel),
+        cmocka_unit_test(test_limits),           cmocka_unit_test(test_full_context),
+        cmocka_unit_test(test_without),          cmocka_unit_test(test_without_views),
+        cmocka_unit_test(test_without_too_many), cmocka_unit_test(test_many_sessions),
         cmocka_unit_test(test_refusals),
     };
 
