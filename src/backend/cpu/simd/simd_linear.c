@@ -17,6 +17,7 @@ enum {
     DOT_WEIGHTS = 4,  /* rows of w that run together: as many streams as the memory controller likes */
     DOT_TOGETHER = 3, /* rows of x in registers: 3 x 4 sums, 3 of x and one of w make 16 registers */
     DOT_BLOCK = 2048, /* terms that 32 rows of x meet while 4 of w stay in the first cache */
+    DOT_PIECE = 64,   /* rows of w that a thread takes at a time */
     LINE = 64,        /* bytes of a cache line */
     AHEAD = 1024,     /* bytes that each stream is fetched ahead of its use */
 };
@@ -148,7 +149,8 @@ static void linear_few(const struct exec *e, struct tensor *y, const struct tens
 {
     int64_t T = tensor_rows(x), N = tensor_columns(y), K = tensor_columns(x);
 
-#pragma omp parallel for num_threads(threads_for(e, N *K)) schedule(static)
+    /* Memory comes faster to one thread than to the other, from moment to moment: whoever is ready takes the next rows. */
+#pragma omp parallel for num_threads(threads_for(e, N *K)) schedule(dynamic, DOT_PIECE / DOT_WEIGHTS)
     for (int64_t n = 0; n < N; n += DOT_WEIGHTS) {
         struct dots d;
 

@@ -35,7 +35,7 @@ enum {
     X_ROWS = 128,                    /* of x, that are multiplied by a group unpacked once */
     X_BYTES = 256 << 10,             /* of x, blocks that stay in the second cache */
     LINE = 64,                       /* bytes of a cache line */
-    X_COLUMNS = X_BYTES / sizeof(struct x_block) * QUANT_SHORT, /* of one row of x */
+    X_COLUMNS = X_BYTES / (int)sizeof(struct x_block) * QUANT_SHORT / STRETCH * STRETCH, /* of one row */
     PIECE = 4 * GROUP, /* rows of w that a thread takes at a time, for one row of x */
 };
 
