@@ -250,8 +250,7 @@ static void other_paths_come_on_top(void **state)
 
     paths[1] = scratch_folder(&s, "quantised");
     torch_write(paths[1], diff, "llma.layers.0.attention.wq.weight", 2, F);
-    check_open_refused(paths, 2,
-                       "tensor layers.0.attention.wq.weight is quantised (q8_0), so what ");
+    check_open_refused(paths, 2, "tensor layers.0.attention.wq.weight is quantised (q8_0), so what ");
     scratch_close(&s);
 }
 
