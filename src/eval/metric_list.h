@@ -11,5 +11,6 @@ extern const struct metric metric_mme, metric_pope;
 extern const struct metric metric_choice, metric_mmmu;
 extern const struct metric metric_detection, metric_pose;
 extern const struct metric metric_class;
+extern const struct metric metric_mmvet, metric_llava_bench, metric_saved;
 
 #endif

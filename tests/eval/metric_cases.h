@@ -3,7 +3,7 @@
  * and single answers.
  *
  *     {"about": ..., "options": {...} or null,
- *      "cases": [{"r": record, "a": answer, "s": score, "m": 1 if malformed}, ...],
+ *      "cases": [{"r": record, "a": answer, "s": score, "m": 1 if malformed, "p": 1 if pending}, ...],
  *      "figures": {name: value}}
  *
  * A record has the keys of struct record, left out where they are NULL or 0; an object is [category, box, area, crowd, joints].
@@ -156,6 +156,8 @@ static inline void check_cases(const char *name, const char *metric, size_t n_mi
             fail_msg("%s: case %zu: %s scores %.9g, expected %.9g", path, i, text_of(c, "a"), v.score, want);
         if (v.malformed != (json_integer_value(json_object_get(c, "m")) != 0))
             fail_msg("%s: case %zu: %s: malformed is %d", path, i, text_of(c, "a"), v.malformed);
+        if (v.pending != (json_integer_value(json_object_get(c, "p")) != 0))
+            fail_msg("%s: case %zu: %s: pending is %d", path, i, text_of(c, "a"), v.pending);
         answered[i] = (struct answered){ &record[i], text_of(c, "a"), v };
     }
     assert_int_equal(m->sum_up(&f, &b, answered, n, &a, &e), STATUS_OK);

@@ -10,7 +10,10 @@ import random
 import re
 import sys
 from contextlib import redirect_stdout
+from fractions import Fraction
 from io import StringIO
+from itertools import product
+from math import comb
 from pathlib import Path
 
 import numpy as np
@@ -681,12 +684,119 @@ def pose() -> dict:
             | {f"joint: {name}": 100 * right[k] / n[k] for k, name in enumerate(JOINTS)}}
 
 
+# ---- what a judge said ----------------------------------------------------------------------------------------------
+
+
+def grade(value) -> float | None:
+    if isinstance(value, str):
+        value = number(value.strip().split(" ")[0]) if value.strip() else None
+    return float(value) if value is not None and 0 <= value <= 1 else None
+
+
+def mmvet(out: Path) -> dict:
+    g, cases, grades = Generator(14), [], {}
+    capabilities = ["rec", "ocr", "know", "gen", "spat", "math"]
+    for i in range(220):
+        record = {"id": f"v1_{i}", "question": "?", "answers": ["a <AND> b"],
+                  "kind": ",".join(sorted(g.random.sample(capabilities, g.random.randint(1, 3))))}
+        answer = g.pick("a cat", "", "  \n", "x = 1", "###")
+        one = lambda: g.pick(0.0, 0.1, 0.5, 1.0, 0.7, "0.4", "0.9 because", "1", "-1", "two", 1.5, "", " 0.3")
+        said = g.pick(None, one(), one(), {"score": [one() for _ in range(g.pick(1, 1, 5))], "content": ["0.5"], "model": ["m"]},
+                      {"content": one()}, {"content": []})
+        if said is not None:
+            grades[record["id"]] = said
+        value = said
+        if isinstance(said, dict):
+            value = said["score"] if "score" in said else said["content"]
+        values = [x for v in (value if isinstance(value, list) else [value]) if (x := grade(v)) is not None]
+        c = case(record, answer, mean(values) or 0.0, clean(answer) == "")
+        if not values:
+            c["p"] = 1
+        cases.append(c)
+    (out / "mmvet_grades.json").write_text(json.dumps(grades, indent=0) + "\n")
+    judged = [c for c in cases if "p" not in c]
+    unread = sum("p" in c and c["r"]["id"] in grades for c in cases)
+    figures = {"score": percent(c["s"] for c in judged)}
+    for k in capabilities:
+        figures[f"capability: {k}"] = percent(c["s"] for c in judged if k in c["r"]["kind"].split(","))
+    return {"options": {"judgements": "tests/data/eval/mmvet_grades.json"}, "cases": cases,
+            "figures": figures | by(judged, "kind", "capabilities") | {"unparsed reviews": unread}}
+
+
+def llava_points(review: dict):
+    pair = review.get("tuple")
+    if pair is None:
+        pair = [number(t) for t in review["content"].split("\n")[0].replace(",", " ").split()]
+    return pair if len(pair) == 2 and None not in pair and min(pair) >= 0 else None
+
+
+def llava_bench(out: Path) -> dict:
+    g, cases, lines, points = Generator(15), [], [], []
+    for i in range(210):
+        record = {"id": str(i), "question": "?", "answers": ["reference"], "category": g.pick("conv", "detail", "complex")}
+        answer = g.pick("a long answer", "short", "")
+        content = g.pick("7 8\nBoth", "9, 6\n...", "8.5 7\n", "10 10", "8,5\nx", "Assistant 1: 8", "", "7\n8", "7 8 9\nx", "-1 -1")
+        review = {"question_id": g.pick(i, str(i)), "content": content}
+        if g.chance(0.3):
+            review["tuple"] = g.pick([7, 8], [9.5, 3], [-1, -1])
+        pair = None
+        if g.chance(0.9):
+            lines.append(json.dumps(review))
+            pair = llava_points(review)
+        c = case(record, answer, min(pair[1] / 10, 1) if pair else 0.0, answer == "")
+        if pair:
+            points.append((record["category"], pair))
+        else:
+            c["p"] = 1
+        cases.append(c)
+    (out / "llava_reviews.jsonl").write_text("\n".join(lines) + "\n")
+    relative = lambda pairs: 100 * sum(m for _, m in pairs) / sum(r for r, _ in pairs)
+    figures = {"relative score": relative([p for _, p in points])}
+    figures |= {f"category: {k}": relative([p for c, p in points if c == k]) for k in ("complex", "conv", "detail")}
+    return {"options": {"judgements": "tests/data/eval/llava_reviews.jsonl"}, "cases": cases,
+            "figures": figures | {"unparsed reviews": len(lines) - len(points)}}
+
+
+# ---- intervals ------------------------------------------------------------------------------------------------------
+
+
+def wilson(hits: int, n: int) -> list:
+    """The shares p from which hits / n is 1.96 standard deviations away, by bisection on exactly that."""
+    z, share = 1.959963984540054, hits / n
+    far = lambda p: (share - p) ** 2 * n > z * z * p * (1 - p)
+    ends = []
+    for outer in (0.0, 1.0):
+        a, b = outer, share
+        for _ in range(200):
+            middle = (a + b) / 2
+            a, b = (middle, b) if far(middle) else (a, middle)
+        ends.append((a + b) / 2)
+    return ends
+
+
+def intervals() -> dict:
+    """Not answers, but cases all the same: [hits, n, low, high], [a, b, p of McNemar], [differences, p of sign flips]."""
+    g = Generator(16)
+    shares = [[0, 1], [1, 1], [0, 7], [7, 7], [3, 9], [50, 100], [1, 1000], [777, 1000], [12570, 12578]]
+    coins = [[b, w] for b in (0, 1, 3, 10, 60, 400) for w in (0, 1, 5, 12, 60, 333)]
+    coin = lambda b, w: float(min(Fraction(1), 2 * Fraction(sum(comb(b + w, k) for k in range(min(b, w) + 1)), 2 ** (b + w))))
+    flips = []
+    for n in (1, 2, 3, 5, 8, 12, 16):
+        d = [g.pick(-3, -1, 1, 2, 3, 7) for _ in range(n)]  # tenths
+        sums = [sum(s * x for s, x in zip(signs, d)) for signs in product((1, -1), repeat=n)]
+        flips.append([[x / 10 for x in d], sum(abs(s) >= abs(sum(d)) for s in sums) / len(sums)])
+    return {"shares": [s + wilson(*s) for s in shares], "coins": [[b, w, coin(b, w)] for b, w in coins], "flips": flips}
+
+
 # ---- all ------------------------------------------------------------------------------------------------------------
 
 
 def write(path: Path, golden: dict) -> None:
     """One case a line."""
     line = lambda x: json.dumps(x, ensure_ascii=False, separators=(",", ":"))
+    if "cases" not in golden:
+        path.write_text("{\n" + ",\n".join(f'"{k}":[\n' + ",\n".join(map(line, v)) + "\n]" for k, v in golden.items()) + "\n}\n")
+        return
     cases = ",\n".join(line(c) for c in golden["cases"])
     path.write_text('{"options":%s,\n"figures":%s,\n"cases":[\n%s\n]}\n' % (
         line(golden.get("options")), line(golden["figures"]), cases))
@@ -701,7 +811,8 @@ def main() -> None:
     goldens = {"vqa": lambda: vqa(root), "exact": exact, "relaxed": lambda: relaxed(False),
                "relaxed_quirks": lambda: relaxed(True), "anls": anls, "math": mathematics, "box": box,
                "mme": mme, "pope": pope, "choice": choice, "mmmu": mmmu, "class": classes,
-               "detection": detection, "pose": pose}
+               "detection": detection, "pose": pose, "mmvet": lambda: mmvet(out), "llava_bench": lambda: llava_bench(out),
+               "intervals": intervals}
     for name in sys.argv[1:] or goldens:
         write(out / f"{name}.json", goldens[name]())
 
