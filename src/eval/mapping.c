@@ -346,7 +346,10 @@ static enum status note_equal_answers(const struct fill *f)
     for (size_t i = 0; i < r->n_answers; i++) {
         size_t j = 0;
 
-        while (j < i && !json_equal(json_array_get(entries, i), json_array_get(entries, j))) j++;
+        /* Entries with other answers differ: the quick look first. */
+        while (j < i && (strcmp(r->answers[i], r->answers[j]) != 0 ||
+                         !json_equal(json_array_get(entries, i), json_array_get(entries, j))))
+            j++;
         same[i] = (uint8_t)j;
         any = any || j < i;
     }

@@ -9,6 +9,7 @@
  *     "category"   all things of a category that is in the image; its text is the category's name
  *     "person"     a person whose joints are known; its text is where he is, [x1,y1,x2,y2] in parts of the padded square, as answers are
  */
+#include "eval/padded_square.h"
 #include "eval/reader_list.h"
 #include "eval/rows.h"
 
@@ -183,14 +184,14 @@ static enum status take_annotation(void *user, const struct row *row, struct err
 
 /* ---- questions ------------------------------------------------------------------------------------------------- */
 
-/* The square that images are padded to begins half the difference of the sides before the shorter one (spec 11 section 5.5). */
+/* Where a box of the image is, as answers say it. */
 static const char *region_text(const struct reading *r, const struct image *image, const double *box)
 {
-    double w = image->width, h = image->height, side = w > h ? w : h;
-    double dx = w < h ? (double)(long)((h - w) / 2) : 0, dy = w > h ? (double)(long)((w - h) / 2) : 0;
+    const struct record as_record = { .width = image->width, .height = image->height };
+    struct padded_square s = padded_square_of(&as_record);
 
-    return arena_printf(&r->l->dataset->arena, "[%.2f,%.2f,%.2f,%.2f]", (box[0] + dx) / side,
-                        (box[1] + dy) / side, (box[2] + dx) / side, (box[3] + dy) / side);
+    return arena_printf(&r->l->dataset->arena, "[%.2f,%.2f,%.2f,%.2f]", (box[0] + s.dx) / s.side,
+                        (box[1] + s.dy) / s.side, (box[2] + s.dx) / s.side, (box[3] + s.dy) / s.side);
 }
 
 /* A question about things [first, first + n) of one image. */
