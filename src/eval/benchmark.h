@@ -10,7 +10,7 @@
  *       "files": {"annotation": "annotations/okvqa_val.json", ...}, tried in turn where a list; by the reader's names
  *       "prompt": "{}\nAnswer the question using a single word or phrase.",
  *       "answer_prefix": "", "max_tokens": 10,
- *       "metric": "vqa", "options": {...},                          see metric.h
+ *       "metric": "vqa", "options": {...},                          see metric.h, and mapping.h and join.h for the reader's
  *       "published": {"SPHINX": 62.08, "SPHINX-1k": 62.21, "SPHINX-2k": 62.6}
  *     }
  */
@@ -37,11 +37,11 @@ struct benchmark {
     const char *name, *title;
     const struct reader *reader;
     const struct metric *metric;
-    const char *prompt; /* with one {}, or several: hint, question, choices */
+    const char *prompt; /* with one {}, or several, or names in braces: record_prompt */
     const char *answer_prefix;
     int max_tokens;
     json_t *files;                     /* object of strings or lists of strings; borrowed from the table */
-    json_t *options;                   /* of the metric and the reader; NULL: none */
+    json_t *options;                   /* of the reader and the metric; NULL: none */
     const struct published *published; /* [n_published] */
     size_t n_published;
 };
