@@ -1,0 +1,30 @@
+/*
+ * optimizer.h - AdamW with the global norm clipped, and the learning rate's schedule. Spec 10 section 8.
+ */
+#ifndef SPHINX_TRAIN_OPTIMIZER_H
+#define SPHINX_TRAIN_OPTIMIZER_H
+
+#include "train/trainee.h"
+
+struct optimizer {
+    double beta1, beta2, epsilon; /* 0.9, 0.95, 1e-8 */
+    double weight_decay;
+    double clip;                       /* largest 2-norm of all gradients together; 0 and below: none */
+    int64_t steps;                     /* made so far */
+    int64_t skipped, skipped_in_a_row; /* steps whose norm was not finite: nothing was changed */
+};
+
+/* The 2-norm of all gradients, each element once, summed in double; the same for any number of threads. */
+double gradient_norm(const struct trainees *t, int threads);
+
+/* One step with learning rate lr: clips, updates masters and moments, rounds. False: the norm was not finite, and the step was skipped. *norm is
+ * that before clipping. */
+bool optimizer_step(struct optimizer *o, struct trainees *t, double lr, int threads, double *norm);
+
+/* Warm-up from 0, then cosine from lr to lr_min; all in steps, which may be fractions. */
+struct schedule {
+    double lr, lr_min, warmup, total;
+};
+double schedule_lr(const struct schedule *s, double step);
+
+#endif
