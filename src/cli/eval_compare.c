@@ -131,6 +131,7 @@ int eval_compare(const struct settings *s)
 {
     static const char *const all[] = { "all" };
     struct comparing c = { .settings = s };
+    struct task_changes changes = { .quirks = s->quirks, .template = s->template };
     bool named = s->tasks.count > 0;
     struct err e = { 0 };
     int code = check(s);
@@ -138,7 +139,7 @@ int eval_compare(const struct settings *s)
     if (code != CODE_OK) return code;
     c.a = s->operands.item[0];
     c.b = s->operands.item[1];
-    if (task_list_open(&c.tasks, named ? s->tasks.item : all, named ? s->tasks.count : 1, s->quirks, &e) !=
+    if (task_list_open(&c.tasks, named ? s->tasks.item : all, named ? s->tasks.count : 1, &changes, &e) !=
         STATUS_OK)
         code = fail("%s", e.text);
     if (code == CODE_OK) code = open_all(&c);

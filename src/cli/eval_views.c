@@ -47,11 +47,12 @@ int eval_list(const struct settings *s)
 {
     static const char *const all[] = { "all" };
     bool named = s->tasks.count > 0;
+    struct task_changes changes = { 0 };
     struct task_list tasks;
     struct err e = { 0 };
     int code = CODE_OK;
 
-    if (task_list_open(&tasks, named ? s->tasks.item : all, named ? s->tasks.count : 1, false, &e) !=
+    if (task_list_open(&tasks, named ? s->tasks.item : all, named ? s->tasks.count : 1, &changes, &e) !=
         STATUS_OK)
         return fail("%s", e.text);
     output_printf("%-22s %8s %8s  %-12s %s\n", "name", "records", "images", "metric", "title");

@@ -120,6 +120,8 @@ const struct option option_rows[] = {
       "files are there" },
     { "--data", "--img_root", OPTION_TEXT, AT(data), "DIR", NULL, 0, 0, BIT(EVAL), GROUP_INPUT,
       "folder in which the benchmarks' annotations and images are" },
+    { "--template", "", OPTION_TEXT, AT(template), "TEXT", NULL, 0, 0, BIT(EVAL), GROUP_INPUT,
+      "how questions are put, instead of the benchmark's own way; {} is the question" },
     { "--limit", "", OPTION_SIZE, AT(limit), "N", NULL, 0, MANY, MANY_ASKED, GROUP_INPUT,
       "only the first N questions; 0: all" },
     { "--sample", "", OPTION_SIZE, AT(sample), "N", NULL, 0, MANY, BIT(EVAL), GROUP_INPUT,

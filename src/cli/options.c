@@ -279,6 +279,35 @@ int options_parse(struct settings *s, int argc, char **argv)
     return operands_check(s);
 }
 
+static void forget(struct settings *s, const struct option *o)
+{
+    void *field = (char *)s + o->offset;
+
+    if (o->kind == OPTION_LIST) ((struct text_list *)field)->count = 0;
+    if (o->kind == OPTION_TEXT) *(const char **)field = NULL;
+    if (o->kind == OPTION_SET) *(unsigned *)field = 0;
+}
+
+int options_apply(struct settings *s, const char *name, const char *const *values, size_t n)
+{
+    char dashed[WORD_SIZE];
+    const struct option *o;
+    int code = CODE_OK;
+
+    snprintf(dashed, sizeof dashed, "--%s", name);
+    o = option_find(s->command, dashed);
+    if (o == NULL) return unknown_option(s->command, dashed);
+    if (o->value == NULL && n > 0) return usage_error(s->command, "%s takes no value", dashed);
+    if (o->value != NULL && (n == 0 || (n > 1 && o->kind != OPTION_LIST)))
+        return usage_error(s->command, "%s needs one value, %s", dashed, o->value);
+    forget(s, o);
+    if (n == 0) return option_set(s, o, dashed, NULL);
+    for (size_t i = 0; i < n && code == CODE_OK; i++) code = option_set(s, o, dashed, values[i]);
+    return code;
+}
+
+/* ---- settings ------------------------------------------------------------------------------------------------ */
+
 void settings_init(struct settings *s, enum command command)
 {
     memset(s, 0, sizeof *s);
@@ -296,14 +325,52 @@ void settings_init(struct settings *s, enum command command)
     s->prefix_cache = SIZE_MAX;
 }
 
+/* All lists, at most LISTS of them. */
+enum { LISTS = 16 };
+
+static size_t lists_of(struct settings *s, struct text_list **lists)
+{
+    size_t n = 0;
+
+    lists[n++] = &s->operands;
+    for (size_t i = 0; i < option_count; i++) {
+        struct text_list *list = (struct text_list *)(void *)((char *)s + option_rows[i].offset);
+        size_t k = 0;
+
+        if (option_rows[i].kind != OPTION_LIST) continue;
+        while (k < n && lists[k] != list) k++;
+        if (k == n && n < LISTS) lists[n++] = list;
+    }
+    return n;
+}
+
+bool settings_copy(struct settings *to, const struct settings *from)
+{
+    struct text_list *lists[LISTS];
+    bool ok = true;
+    size_t n;
+
+    *to = *from;
+    n = lists_of(to, lists);
+    for (size_t i = 0; i < n; i++) {
+        const char **item = lists[i]->item;
+
+        lists[i]->item = malloc((lists[i]->count + 1) * sizeof *item);
+        if (lists[i]->item != NULL && item != NULL)
+            memcpy(lists[i]->item, item, lists[i]->count * sizeof *item);
+        ok = ok && lists[i]->item != NULL;
+    }
+    if (!ok) settings_free(to);
+    return ok;
+}
+
 void settings_free(struct settings *s)
 {
-    free(s->models.item);
-    free(s->drafts.item);
-    free(s->stops.item);
-    free(s->prefill.item);
-    free(s->tensor_types.item);
-    free(s->tensor_betas.item);
-    free(s->tasks.item);
-    free(s->operands.item);
+    struct text_list *lists[LISTS];
+    size_t n = lists_of(s, lists);
+
+    for (size_t i = 0; i < n; i++) {
+        free(lists[i]->item);
+        *lists[i] = (struct text_list){ 0 };
+    }
 }

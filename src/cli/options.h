@@ -46,7 +46,7 @@ struct settings {
     struct text_list models, drafts, stops, prefill, tensor_types, tensor_betas, tasks, operands;
     const char *image, *prompt, *prompt_file, *output, *draw, *prompt_cache;
     size_t image_cache_size, prefix_cache; /* bytes */
-    const char *data, *report_page, *grid, *text;
+    const char *data, *report_page, *grid, *text, *template;
     size_t limit, sample;
     int batch_size;
     bool force, dedup, quirks, compare;
@@ -132,6 +132,13 @@ void settings_free(struct settings *s);
 /* Reads what follows the command's name. Prints a sentence and returns CODE_USAGE when it is wrong; with --help or
  * --version the rest may be missing. */
 int options_parse(struct settings *s, int argc, char **argv);
+
+/* A copy with lists of its own; false: no memory. Both are to be freed. */
+bool settings_copy(struct settings *to, const struct settings *from);
+
+/* Gives an option, named without its dashes, these values as if the command line had them and none of its own: one, several for a list, none
+ * for a flag. Prints a sentence and returns CODE_USAGE when that is wrong. */
+int options_apply(struct settings *s, const char *name, const char *const *values, size_t n);
 
 /* Prints "sphinx: COMMAND: ... (see: sphinx help COMMAND)" and returns CODE_USAGE. */
 int usage_error(enum command command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

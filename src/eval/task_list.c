@@ -71,11 +71,25 @@ static enum status add_names(struct task_list *l, const char *names, struct err 
     return st;
 }
 
-/* Into the tables' own JSON, which the entries borrow. */
-static enum status set_quirks(struct benchmark_table *t, struct err *e)
+static int count_places(const char *template)
 {
+    int n = 0;
+
+    for (const char *at = template; (at = strstr(at, "{}")) != NULL; at += 2) n++;
+    return n;
+}
+
+/* Options go into the table's own JSON, which the entries borrow. */
+static enum status change(struct benchmark_table *t, const struct task_changes *changes, struct err *e)
+{
+    if (changes->template != NULL && count_places(changes->template) > 3)
+        return err_set(e, STATUS_BAD_ARGUMENT, "the template '%.100s' has more than three places {}",
+                       changes->template);
     for (size_t i = 0; i < t->n; i++) {
         struct benchmark *b = &t->rows[i];
+
+        if (changes->template != NULL) b->prompt = changes->template;
+        if (!changes->quirks) continue;
 
         if (b->options == NULL) {
             b->options = json_object();
@@ -96,8 +110,8 @@ static size_t count_names(const char *names)
     return n;
 }
 
-enum status task_list_open(struct task_list *l, const char *const *names, size_t n_names, bool quirks,
-                           struct err *e)
+enum status task_list_open(struct task_list *l, const char *const *names, size_t n_names,
+                           const struct task_changes *changes, struct err *e)
 {
     size_t room = 1;
     enum status st;
@@ -109,7 +123,7 @@ enum status task_list_open(struct task_list *l, const char *const *names, size_t
     st = benchmark_table_builtin(&l->tables[0], e);
     if (st == STATUS_OK) l->n_tables = 1;
     for (size_t i = 0; i < n_names && st == STATUS_OK; i++) st = add_names(l, names[i], e);
-    for (size_t i = 0; i < l->n_tables && quirks && st == STATUS_OK; i++) st = set_quirks(&l->tables[i], e);
+    for (size_t i = 0; i < l->n_tables && st == STATUS_OK; i++) st = change(&l->tables[i], changes, e);
     if (st != STATUS_OK) task_list_close(l);
     return st;
 }

@@ -19,10 +19,16 @@ struct task_list {
     size_t n_tables;
 };
 
+/* How all entries are changed. */
+struct task_changes {
+    bool quirks;          /* they have the option "upstream_quirks" */
+    const char *template; /* in place of "prompt"; NULL: none */
+};
+
 /* names [n_names]: each a benchmark's name, a file of entries (its name ends in ".json"), "all", or several of these separated by
- * commas. quirks: every entry has the option "upstream_quirks". */
-enum status task_list_open(struct task_list *l, const char *const *names, size_t n_names, bool quirks,
-                           struct err *e);
+ * commas. */
+enum status task_list_open(struct task_list *l, const char *const *names, size_t n_names,
+                           const struct task_changes *changes, struct err *e);
 void task_list_close(struct task_list *l); /* accepts a zeroed one */
 
 #endif
