@@ -1,11 +1,11 @@
 /*
  * grid.h - one file of settings in, one table of scores out.
  *
- *     {"settings": {"limit": 500, "kv-type": "f16"},                      of every cell
+ *     {"settings": {"limit": 500, "cache-type-k": "f16"},                 of every cell
  *      "axes": {"model": ["SPHINX", "SPHINX-1k", "A:0.3,B:0.7"],          every combination is a cell, the last axis fastest
  *               "without": ["", "clip", "view0"],
  *               "template": ["{}", "{}\nAnswer the question using a single word or phrase."]},
- *      "cells": [{"cache-type-k": "q8_0"}]}                               further cells, one by one
+ *      "cells": [{"temp": 0.2}]}                                    further cells, one by one
  *
  * Names are options of `sphinx eval`, less their dashes; whether an option is known, and what it may be, is said by whoever applies
  * them. Values are texts, numbers, true for a flag, or a list of texts for an option that may be given several times; "", false and null
@@ -19,7 +19,7 @@
 #include "eval/report.h"
 
 struct grid_setting {
-    const char *option;        /* "kv-type" */
+    const char *option;        /* "cache-type-k" */
     const char *const *values; /* [n_values]; none: a flag */
     size_t n_values;
 };
@@ -27,7 +27,7 @@ struct grid_setting {
 struct grid_cell {
     const char *
         name; /* for a folder: letters, digits and "._=-" only, different for different settings, the same in every run */
-    const char *label;             /* "without clip, kv-type q8_0": what is not the same in all cells */
+    const char *label;             /* "without clip, cache-type-k q8_0": what is not the same in all cells */
     struct grid_setting *settings; /* [n] those of every cell first, less those that it has itself */
     size_t n;
     json_t *json; /* the same, as an object */

@@ -289,7 +289,7 @@ static enum status add_histograms(json_t *o, const struct evaluation *v, struct 
 static json_t *title_json(const struct evaluation *v, size_t n)
 {
     if (n == 1) return json_sprintf("sphinx eval: %s", evaluation_name(&v[0]));
-    return json_sprintf("sphinx eval: %zu benchmarks", n);
+    return json_sprintf("sphinx eval: %zu %s", n, n > 0 && v[0].label != NULL ? "runs" : "benchmarks");
 }
 
 static json_t *note_json(size_t n_pictures)

@@ -42,7 +42,7 @@
   // ---- the table of scores
 
   function drawScores() {
-    const head = ['benchmark', 'score', '95 % interval', ...models, 'answers', 'malformed', 'missing', 'failed'];
+    const head = [runs.some((r) => r.label) ? 'run' : 'benchmark', 'score', '95 % interval', ...models, 'answers', 'malformed', 'missing', 'failed'];
     const rows = runs.map((run, i) => {
       const numbers = [show(run.score, run.unit), range(run, run.unit), ...models.map((m) => show(published(run, 0, m), run.unit)),
         run.answers, run.malformed, run.missing, run.failed];
@@ -308,15 +308,17 @@
     return svg('svg', { viewBox: '0 0 22 10', width: 22, height: 10, class: 'key' }, svg('line', { class: 'box ' + of, x1: 0, x2: 22, y1: 5, y2: 5 }));
   }
 
+  const said = (answer) => (answer.trim() === '' ? '(nothing)' : answer);
+
   function question(run, r, i) {
     const words = el('dl', null);
     const add = (name, text, attributes) => words.append(el('dt', null, name), el('dd', attributes || null, text));
     add('question', r.question);
     if (r.choices) add('choices', r.choices.map((c, k) => String.fromCharCode(65 + k) + '. ' + c).join('\n'));
     if (r.references.length > 0) add(r.references.length > 1 ? 'references' : 'reference', r.references.join(' · '));
-    if (r.before) add('answer of A', r.before.answer + '   (score ' + (+r.before.score.toFixed(3)) + ')');
+    if (r.before) add('answer of A', said(r.before.answer) + '   (score ' + (+r.before.score.toFixed(3)) + ')');
     if (r.error) add('no answer', r.error, { class: 'answer' });
-    else add(r.before ? 'answer of B' : 'answer', r.answer, { class: 'answer' });
+    else add(r.before ? 'answer of B' : 'answer', said(r.answer), { class: r.answer.trim() === '' ? 'quiet' : 'answer' });
     if (r.taken && r.taken !== r.answer) add('taken as', r.taken);
     const more = el('details', null, el('summary', null, 'details'), el('dl', null,
       el('dt', null, 'image'), el('dd', null, r.image || '–'),
