@@ -9,6 +9,7 @@
 #include "model/synthetic.h"
 
 #include "core/file.h"
+#include "core/mix64.h"
 #include "model/model_writer.h"
 #include "model/network.h"
 
@@ -30,14 +31,6 @@ struct synthetic {
     struct arena arena;
     struct err err;
 };
-
-static uint64_t mix64(uint64_t x)
-{
-    x += 0x9e3779b97f4a7c15u; /* SplitMix64 (Steele, Lea, Flood 2014) */
-    x = (x ^ (x >> 30)) * 0xbf58476d1ce4e5b9u;
-    x = (x ^ (x >> 27)) * 0x94d049bb133111ebu;
-    return x ^ (x >> 31);
-}
 
 static uint64_t hash_name(uint64_t seed, const char *name)
 {
