@@ -223,7 +223,7 @@ INLINE void fetch(const unsigned char *ahead, size_t first, size_t last)
 INLINE vi stream_block(enum dtype t, const unsigned char *const *row, size_t at, int block,
                        const struct quant_weights *w, const struct x_block *x)
 {
-    const int parts = parts_of(t);
+    const int parts = parts_of(t), halves = 2 / parts;
     vi total = { 0 };
 
     UNROLL
@@ -234,8 +234,9 @@ INLINE vi stream_block(enum dtype t, const unsigned char *const *row, size_t at,
         for (int i = 0; i < 4; i++) {
             four[i] = splat_int(0);
             UNROLL
-            for (int half = p; half < p + 2 / parts; half++) {
-                vi q = load_columns(t, row + i, at, block, half), xi = splat_sixteen(x->q + 16 * half);
+            for (int half = 0; half < halves; half++) {
+                vi q = load_columns(t, row + i, at, block, p + half);
+                vi xi = splat_sixteen(x->q + 16 * (p + half));
 
                 four[i] = has_signs(t) ? add_signed(four[i], q, byte_magnitudes(q), xi)
                                        : add_products(four[i], q, xi);
