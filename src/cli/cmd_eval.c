@@ -52,6 +52,7 @@ static int eval_tasks(struct settings *s)
     struct err e = { 0 };
     int code = check(s);
 
+    if (code == CODE_OK && s->grid != NULL) return eval_grid(s, output);
     if (code == CODE_OK) code = questions_begin(&ranks, s);
     if (code == CODE_OK && task_list_open(&tasks, s->tasks.item, s->tasks.count, &changes, &e) != STATUS_OK)
         code = fail("%s", e.text);

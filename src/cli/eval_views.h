@@ -22,6 +22,9 @@ int eval_text(struct settings *s);
 /* Two folders of answers, the operands: how they differ. */
 int eval_compare(const struct settings *s);
 
+/* The benchmarks under the settings of --grid, each in a folder of its own below `output`. */
+int eval_grid(struct settings *s, const char *output);
+
 /* Prints what a function writes to a stream; or JSON, which it gives back. */
 typedef enum status (*eval_writer)(FILE *f, const void *what, struct err *e);
 int eval_print(eval_writer write, const void *what);

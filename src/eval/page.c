@@ -295,7 +295,7 @@ static json_t *title_json(const struct evaluation *v, size_t n)
 static json_t *note_json(size_t n_pictures)
 {
     if (n_pictures == 0) return json_string("No pictures are in the page.");
-    return json_sprintf("Pictures of the worst are in the page, %zu at most %d pixels wide or high.",
+    return json_sprintf("The page holds %zu pictures, those of the worst, at most %d pixels wide or high.",
                         n_pictures, PAGE_PICTURE_SIDE);
 }
 
