@@ -28,19 +28,19 @@ int eval_print_json(json_t *json)
 
 /* ---- benchmarks ------------------------------------------------------------------------------------------------- */
 
-static int list_one(const struct benchmark *b, const char *data)
+static void list_one(const struct benchmark *b, const char *data)
 {
     struct dataset d = { 0 };
     struct err e = { 0 };
     enum status st = data != NULL ? dataset_read(&d, b, data, &e) : STATUS_NOT_FOUND;
 
-    if (st != STATUS_OK && st != STATUS_NOT_FOUND) return fail("%s", e.text);
+    if (st != STATUS_OK && st != STATUS_NOT_FOUND) message("%s", e.text);
     if (st == STATUS_OK)
-        output_printf("%-22s %8zu %8zu  %-12s %s\n", b->name, d.n, d.n_images, b->metric->name, b->title);
+        output_printf("%-24s %8zu %8zu %8zu  %-12s %s\n", b->name, d.n, d.n_unique, d.n_images,
+                      b->metric->name, b->title);
     else
-        output_printf("%-22s %8s %8s  %-12s %s\n", b->name, "-", "-", b->metric->name, b->title);
+        output_printf("%-24s %8s %8s %8s  %-12s %s\n", b->name, "-", "-", "-", b->metric->name, b->title);
     dataset_free(&d);
-    return CODE_OK;
 }
 
 int eval_list(const struct settings *s)
@@ -50,16 +50,14 @@ int eval_list(const struct settings *s)
     struct task_changes changes = { 0 };
     struct task_list tasks;
     struct err e = { 0 };
-    int code = CODE_OK;
 
     if (task_list_open(&tasks, named ? s->tasks.item : all, named ? s->tasks.count : 1, &changes, &e) !=
         STATUS_OK)
         return fail("%s", e.text);
-    output_printf("%-22s %8s %8s  %-12s %s\n", "name", "records", "images", "metric", "title");
-    for (size_t i = 0; i < tasks.n && code == CODE_OK; i++)
-        code = list_one(tasks.items[i].benchmark, s->data);
+    output_printf("%-24s %8s %8s %8s  %-12s %s\n", "name", "records", "unique", "images", "metric", "title");
+    for (size_t i = 0; i < tasks.n; i++) list_one(tasks.items[i].benchmark, s->data);
     task_list_close(&tasks);
-    return code;
+    return CODE_OK;
 }
 
 /* ---- results ---------------------------------------------------------------------------------------------------- */

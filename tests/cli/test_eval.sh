@@ -93,8 +93,8 @@ same "a folder each" "$(ls "$tmp/other/deep")" "mine${nl}yours"
 
 # ---- lists and texts
 runs 0 eval --list --task "$data/mine.json,refcoco_val" --data "$data"
-contains "$tmp/out" "mine                         30        5  exact        A benchmark of mine"
-contains "$tmp/out" "refcoco_val                   -        -  box"
+contains "$tmp/out" "mine                           30       30        5  exact        A benchmark of mine"
+contains "$tmp/out" "refcoco_val                     -        -        -  box"
 printf 'The red circle stands left of the blue square.' >"$tmp/text"
 runs 0 eval -m $tiny/llama_ens --text "$tmp/text" --json
 same "tokens of a text" "$("$json_value" "$tmp/out" windows)" 1
