@@ -86,7 +86,7 @@ static int run_trial(struct asking *a, const struct dataset *d, const char *dire
     return say_totals(a, &totals, directory, st == STATUS_OK ? CODE_OK : questions_failed(&a->setup, &e));
 }
 
-/* One of "all" whose annotation is not there leaves *directory NULL. */
+/* One of "all" whose annotation is not there, or not to be understood, leaves *directory NULL. */
 static int run_task(struct asking *a, const char *output, char **directory)
 {
     const struct settings *s = a->run->settings;
@@ -96,7 +96,7 @@ static int run_task(struct asking *a, const char *output, char **directory)
     enum status st = dataset_read(&d, b, data_of(s), &e);
     int code;
 
-    if (st == STATUS_NOT_FOUND && a->task->optional) {
+    if ((st == STATUS_NOT_FOUND || st == STATUS_BAD_FORMAT) && a->task->optional) {
         if (!s->quiet) message("%s is left out: %s", b->name, e.text);
         return CODE_OK;
     }
