@@ -109,11 +109,25 @@ static const char *make_label(const struct reading *r, const struct grid_cell *c
     return label == NULL || label[0] != '\0' ? label : "as it is";
 }
 
-/* The label's letters and the beginning of a digest of the settings: for people, and to be different. */
-static const char *make_name(const struct reading *r, const struct grid_cell *c)
+/* Letters of a text that a folder's name may have; in place of others one "-". */
+static void add_letters(char *letters, size_t *n, const char *text)
 {
-    char letters[NAME_LETTERS + 1], hex[DIGEST_TEXT_MAX];
-    char *text = json_dumps(c->json, JSON_COMPACT | JSON_SORT_KEYS);
+    for (; *text != '\0' && *n < NAME_LETTERS; text++) {
+        bool plain = (*text >= 'a' && *text <= 'z') || (*text >= 'A' && *text <= 'Z') ||
+                     (*text >= '0' && *text <= '9') || strchr("._=", *text) != NULL;
+
+        if (plain && !(*n == 0 && *text == '.'))
+            letters[(*n)++] = *text;
+        else if (*n > 0 && letters[*n - 1] != '-')
+            letters[(*n)++] = '-';
+    }
+}
+
+/* For people letters of its own settings, and to be different the beginning of their digest. */
+static const char *make_name(const struct reading *r, const struct grid_cell *c, const json_t *own)
+{
+    char letters[NAME_LETTERS + 1] = "", hex[DIGEST_TEXT_MAX];
+    char *text = json_dumps(own, JSON_COMPACT | JSON_SORT_KEYS);
     struct digest_maker m;
     struct digest d;
     size_t n = 0;
@@ -123,14 +137,12 @@ static const char *make_name(const struct reading *r, const struct grid_cell *c)
     digest_text(&m, text);
     digest_end(&m, &d);
     free(text);
-    for (const char *p = c->label; *p != '\0' && n < NAME_LETTERS; p++) {
-        bool plain = (*p >= 'a' && *p <= 'z') || (*p >= 'A' && *p <= 'Z') || (*p >= '0' && *p <= '9') ||
-                     strchr("._=", *p) != NULL;
+    for (size_t i = 0; i < c->n; i++) {
+        const char *label = c->settings[i].own ? setting_label(&c->settings[i], &r->grid->arena) : "";
 
-        if (plain && !(n == 0 && *p == '.'))
-            letters[n++] = *p;
-        else if (n > 0 && letters[n - 1] != '-')
-            letters[n++] = '-';
+        if (label == NULL) return NULL;
+        add_letters(letters, &n, label);
+        if (label[0] != '\0') add_letters(letters, &n, " ");
     }
     letters[n] = '\0';
     return arena_printf(&r->grid->arena, "%s%s%.*s", letters, n > 0 && letters[n - 1] != '-' ? "-" : "",
@@ -139,33 +151,42 @@ static const char *make_name(const struct reading *r, const struct grid_cell *c)
 
 /* ---- cells ----------------------------------------------------------------------------------------------------- */
 
-/* Of every cell, and then its own. Takes `json`. */
+/* all: of every cell, and then its own; the cell keeps it. */
+static enum status fill_cell(struct reading *r, struct grid_cell *c, json_t *all, const json_t *own)
+{
+    const char *key;
+    json_t *value;
+    enum status st = STATUS_OK;
+
+    *c = (struct grid_cell){ .json = all };
+    c->settings = arena_calloc(&r->grid->arena, json_object_size(all) + 1, sizeof *c->settings);
+    if (c->settings == NULL) return err_no_memory(r->err, r->path);
+    json_object_foreach(all, key, value)
+    {
+        if (st != STATUS_OK || is_nothing(value)) continue;
+        st = read_setting(r, &c->settings[c->n], key, value);
+        c->settings[c->n++].own = json_object_get(own, key) != NULL;
+    }
+    if (st == STATUS_OK && (c->name = make_name(r, c, own)) == NULL) return err_no_memory(r->err, r->path);
+    return st;
+}
+
+/* Takes `own`. */
 static enum status add_cell(struct reading *r, json_t *own)
 {
     struct grid *g = r->grid;
     json_t *all = r->base != NULL ? json_copy(r->base) : json_object();
-    struct grid_cell *c;
-    const char *key;
-    json_t *value;
     enum status st = STATUS_OK;
 
     if (g->n == CELLS_MAX)
         st = err_set(r->err, STATUS_BAD_FORMAT, "%s: more than %d cells", r->path, CELLS_MAX);
     else if (all == NULL || own == NULL || json_object_update(all, own) != 0)
         st = err_no_memory(r->err, r->path);
-    json_decref(own);
-    if (st != STATUS_OK) {
+    if (st == STATUS_OK)
+        st = fill_cell(r, &g->cells[g->n++], all, own);
+    else
         json_decref(all);
-        return st;
-    }
-    c = &g->cells[g->n++];
-    *c = (struct grid_cell){ .json = all };
-    c->settings = arena_calloc(&g->arena, json_object_size(all) + 1, sizeof *c->settings);
-    if (c->settings == NULL) return err_no_memory(r->err, r->path);
-    json_object_foreach(all, key, value)
-    {
-        if (st == STATUS_OK && !is_nothing(value)) st = read_setting(r, &c->settings[c->n++], key, value);
-    }
+    json_decref(own);
     return st;
 }
 
@@ -233,8 +254,7 @@ static enum status name_cells(struct reading *r)
         struct grid_cell *c = &g->cells[i];
 
         c->label = make_label(r, c);
-        c->name = c->label != NULL ? make_name(r, c) : NULL;
-        if (c->name == NULL) return err_no_memory(r->err, r->path);
+        if (c->label == NULL) return err_no_memory(r->err, r->path);
         for (size_t k = 0; k < i; k++)
             if (strcmp(g->cells[k].name, c->name) == 0)
                 return err_set(r->err, STATUS_BAD_FORMAT, "%s: cells %zu and %zu have the same settings (%s)",

@@ -22,6 +22,7 @@ struct grid_setting {
     const char *option;        /* "cache-type-k" */
     const char *const *values; /* [n_values]; none: a flag */
     size_t n_values;
+    bool own; /* the cell's, not of every cell */
 };
 
 struct grid_cell {

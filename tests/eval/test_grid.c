@@ -62,7 +62,7 @@ static void test_names(void **state)
 
     (void)state;
     read_good(&g, "{\"axes\": {\"template\": [\"../{}\", \"..?{}\", \"{}\"]}}");
-    read_good(&again, "{\"axes\": {\"template\": [\"{}\", \"../{}\"]}}");
+    read_good(&again, "{\"settings\": {\"limit\": 5}, \"axes\": {\"template\": [\"{}\", \"../{}\"]}}");
     for (size_t i = 0; i < g.n; i++) {
         const char *name = g.cells[i].name;
 
