@@ -7,10 +7,12 @@
 #include <sys/ioctl.h>
 #include <unistd.h>
 
+#include "cli/message.h"
 #include "core/report.h"
 
 #define DELAY_SECONDS    0.3 /* stages shorter than this are not shown */
 #define INTERVAL_SECONDS 0.1
+#define PLAIN_SECONDS    60
 
 enum { CELLS_MAX = 40, COLUMNS_DEFAULT = 80, COLUMNS_TEXT = 44 };
 
@@ -18,6 +20,8 @@ void progress_bar_init(struct progress_bar *b, bool quiet)
 {
     memset(b, 0, sizeof *b);
     b->enabled = !quiet && isatty(STDERR_FILENO);
+    b->plain = !quiet && !b->enabled;
+    b->drawn = clock_seconds();
 }
 
 void progress_bar_clear(struct progress_bar *b)
@@ -88,8 +92,10 @@ void progress_bar_line(struct progress_bar *b, const char *text)
 {
     double now = clock_seconds();
 
-    if (!b->enabled || now - b->drawn < INTERVAL_SECONDS) return;
+    if (now - b->drawn < (b->enabled ? INTERVAL_SECONDS : PLAIN_SECONDS)) return;
     b->drawn = now;
+    if (b->plain) message("%s", text);
+    if (!b->enabled) return;
     fprintf(stderr, "\r\033[K%s", text);
     fflush(stderr);
     b->visible = true;
