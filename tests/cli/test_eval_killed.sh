@@ -8,7 +8,7 @@
 . tests/cli/benchmark.sh
 
 data=$tmp/data
-make_benchmark "$data" 400 8
+make_benchmark "$data" 800 8
 common="eval -m $tiny/llama_ens --data $data --task $data/mine.json -t 1 --json"
 runs 0 $common -o "$tmp/whole"
 cp "$tmp/out" "$tmp/want"

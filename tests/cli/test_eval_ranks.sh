@@ -10,7 +10,7 @@ if ! command -v mpirun >/dev/null 2>&1; then
     echo "skipped: there is no mpirun"
     exit 77
 fi
-export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1
+export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1 OMPI_MCA_rmaps_base_oversubscribe=1 OMPI_MCA_plm_rsh_agent=sh
 export ASAN_OPTIONS=detect_leaks=0 # of the MPI library
 
 data=$tmp/data
