@@ -239,6 +239,7 @@ static enum status add_scene(struct ap *p, uint32_t image, const struct scene *s
 static enum status judge(struct verdict *v, const struct benchmark *b, const struct record *r,
                          const char *answer, struct arena *a, struct err *e)
 {
+    struct arena_mark mark = arena_mark(a);
     struct answered one = { .record = r };
     struct classes c;
     struct scene s;
@@ -259,6 +260,7 @@ static enum status judge(struct verdict *v, const struct benchmark *b, const str
     n = ap_counts(&p);
     for (size_t i = 0; i < s.n_found; i++)
         if (s.found[i].category == c.n) n.n_wrong++;
+    arena_reset(a, mark); /* before what is kept */
     all = (double)(n.n_right + n.n_wrong + n.n_truths);
     *v = (struct verdict){ .score = all > 0 ? 2 * (double)n.n_right / all : 1,
                            .malformed = s.malformed,
@@ -335,6 +337,8 @@ static enum status sum_up(struct figures *f, const struct benchmark *b, const st
     struct classes c;
     struct ap p;
     struct sum s;
+    struct arena scratch = { 0 };
+    struct arena_mark mark = arena_mark(&scratch);
     uint32_t *seen = NULL;
     enum status st = classes_make(&c, answered, n, a, e);
 
@@ -347,9 +351,11 @@ static enum status sum_up(struct figures *f, const struct benchmark *b, const st
     for (size_t i = 0; i < n && st == STATUS_OK; i++) {
         struct scene scene;
 
-        st = scene_read(&scene, answered[i].record, answered[i].answer, &c, a, e);
-        if (st == STATUS_OK) st = add_scene(&p, (uint32_t)i, &scene, answered[i].record, seen, a, e);
+        st = scene_read(&scene, answered[i].record, answered[i].answer, &c, &scratch, e);
+        if (st == STATUS_OK) st = add_scene(&p, (uint32_t)i, &scene, answered[i].record, seen, &scratch, e);
+        arena_reset(&scratch, mark);
     }
+    arena_free(&scratch);
     return st == STATUS_OK ? figures_of(&s, &p, &c) : st;
 }
 

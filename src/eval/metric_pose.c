@@ -207,6 +207,7 @@ static double share(const struct correct *c, size_t n, const uint32_t *count, in
 static enum status judge(struct verdict *v, const struct benchmark *b, const struct record *r,
                          const char *answer, struct arena *a, struct err *e)
 {
+    struct arena_mark mark = arena_mark(a);
     struct scene s;
     struct correct c;
     enum status st = scene_read(&s, r, answer, a, e);
@@ -214,6 +215,7 @@ static enum status judge(struct verdict *v, const struct benchmark *b, const str
     (void)b;
     if (st == STATUS_OK) st = count_correct(&c, &s, r, a, e);
     if (st != STATUS_OK) return st;
+    arena_reset(a, mark); /* before what is kept */
     *v = (struct verdict){ .score = share(&c, 1, NULL, 0, EVAL_JOINTS - 1),
                            .malformed = s.malformed,
                            .taken = arena_printf(a, "%zu persons", s.n) };
@@ -278,6 +280,8 @@ static enum status sum_up(struct figures *f, const struct benchmark *b, const st
 {
     struct poses p = { .n = n };
     struct sum s;
+    struct arena scratch = { 0 };
+    struct arena_mark mark = arena_mark(&scratch);
     enum status st = ap_begin(&p.ap, ranges, RANGES, 1, a, e);
 
     (void)b;
@@ -288,10 +292,12 @@ static enum status sum_up(struct figures *f, const struct benchmark *b, const st
     for (size_t i = 0; i < n && st == STATUS_OK; i++) {
         struct scene scene;
 
-        st = scene_read(&scene, answered[i].record, answered[i].answer, a, e);
-        if (st == STATUS_OK) st = add_scene(&p.ap, (uint32_t)i, &scene, answered[i].record, a, e);
-        if (st == STATUS_OK) st = count_correct(&p.correct[i], &scene, answered[i].record, a, e);
+        st = scene_read(&scene, answered[i].record, answered[i].answer, &scratch, e);
+        if (st == STATUS_OK) st = add_scene(&p.ap, (uint32_t)i, &scene, answered[i].record, &scratch, e);
+        if (st == STATUS_OK) st = count_correct(&p.correct[i], &scene, answered[i].record, &scratch, e);
+        arena_reset(&scratch, mark);
     }
+    arena_free(&scratch);
     return st == STATUS_OK ? figures_of(&s, &p) : st;
 }
 

@@ -7,8 +7,8 @@
  *   math     equal, or numbers within 4 % (MathVista-like sets)
  *
  * Differences from upstream, all on purpose: where no letter can be read, upstream draws one at random; here that is malformed and
- * wrong. Upstream takes the relaxed error relative to the answer; "upstream_quirks" brings that back. Upstream evaluates mathematical
- * answers as programs; here numbers and fractions are read.
+ * wrong. Upstream takes the relaxed error relative to the answer; "upstream_quirks" brings that back. "nan" and "inf" are texts, where
+ * Python's float reads numbers. Upstream evaluates mathematical answers as programs; here numbers and fractions are read.
  *
  * The Levenshtein distance takes time in the product of the lengths, so texts are cut at ANLS_CHARACTERS_MAX characters: the longest
  * reference in DocVQA has some hundreds. An answer so much longer than the reference that it must score 0 is not compared at all.
@@ -138,15 +138,18 @@ static bool compared_make(struct compared *c, const char *text, struct arena *a)
     return c->code != NULL;
 }
 
-/* 1 - distance / length; 0 where that would be below one half. */
-static double similarity(const struct compared *p, const struct compared *t, size_t *row)
+/* 1 - distance / length; 0 where that would be below one half. NAN: no memory. */
+static double similarity(const struct compared *p, const struct compared *t, struct arena *a)
 {
     size_t longest = p->raw > t->raw ? p->raw : t->raw;
     size_t least = p->n > t->n ? p->n - t->n : t->n - p->n; /* no fewer changes than this */
+    size_t *row;
     double similar;
 
     if (longest == 0) return 1;
     if (2 * least > longest) return 0;
+    row = arena_calloc(a, t->n + 1, sizeof *row);
+    if (row == NULL) return NAN;
     similar = 1 - (double)levenshtein(p->code, p->n, t->code, t->n, row) / (double)longest;
     return similar < 0.5 ? 0 : similar;
 }
@@ -155,16 +158,19 @@ static enum status judge_anls(struct verdict *v, const struct benchmark *b, cons
                               const char *answer, struct arena *a, struct err *e)
 {
     const char *clean = ans_clean(answer, a);
-    size_t *row = arena_calloc(a, ANLS_CHARACTERS_MAX + 1, sizeof *row);
+    struct arena_mark mark = arena_mark(a);
     struct compared p, t;
 
     (void)b;
-    if (clean == NULL || row == NULL || !compared_make(&p, clean, a)) return no_memory(e);
+    if (clean == NULL || !compared_make(&p, clean, a)) return no_memory(e);
     *v = (struct verdict){ .malformed = clean[0] == '\0', .taken = clean };
     for (size_t i = 0; i < r->n_answers; i++) {
-        if (!compared_make(&t, r->answers[i], a)) return no_memory(e);
-        v->score = fmax(v->score, similarity(&p, &t, row));
+        double similar = compared_make(&t, r->answers[i], a) ? similarity(&p, &t, a) : NAN;
+
+        if (isnan(similar)) return no_memory(e);
+        v->score = fmax(v->score, similar);
     }
+    arena_reset(a, mark);
     return STATUS_OK;
 }
 

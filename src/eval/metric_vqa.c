@@ -8,8 +8,8 @@
  * through everything, as upstream does it (the public evaluator at times looks at the references first). "Others" are the
  * entries of the file that differ from i as a whole (record.answer_same).
  *
- * With one reference, as unified annotation files have, no three people can agree: then the answer must equal it, and the figure says so
- * in its name.
+ * With one reference, as unified annotation files have, no three people can agree: then the answer must equal it, both with everything
+ * done to them, and the figure says so in its name.
  */
 #include "eval/answer_text.h"
 #include "eval/metric_list.h"
@@ -36,7 +36,6 @@ static double soft_accuracy(const struct record *r, const bool *match)
 {
     size_t n = r->n_answers, thirds = 0;
 
-    if (n == 1) return match[0];
     for (size_t i = 0; i < n; i++) {
         size_t agree = 0;
 
@@ -47,25 +46,44 @@ static double soft_accuracy(const struct record *r, const bool *match)
     return n > 0 ? (double)thirds / 3 / (double)n : 0;
 }
 
+static enum status no_memory(struct err *e)
+{
+    return err_no_memory(e, "the score of an answer");
+}
+
+static enum status judge_one_reference(struct verdict *v, const struct record *r, const char *clean,
+                                       struct arena *a, struct err *e)
+{
+    const char *reference = vqa_prediction(r->answers[0], a);
+
+    if (reference == NULL) return no_memory(e);
+    if (v->malformed) /* nothing is left of it: then only the very same text is right */
+        v->score = strcmp(clean, r->answers[0]) == 0;
+    else
+        v->score = strcmp(v->taken, reference) == 0;
+    return STATUS_OK;
+}
+
 static enum status judge(struct verdict *v, const struct benchmark *b, const struct record *r,
                          const char *answer, struct arena *a, struct err *e)
 {
-    bool same = all_the_same(r);
-    bool *match = arena_calloc(a, r->n_answers + 1, sizeof *match);
     const char *clean = ans_clean(answer, a);
     const char *prediction = clean != NULL ? vqa_prediction(clean, a) : NULL;
+    struct arena_mark mark = arena_mark(a);
+    bool *match = arena_calloc(a, r->n_answers + 1, sizeof *match), same = all_the_same(r);
 
     (void)b;
-    if (match == NULL || prediction == NULL) return err_no_memory(e, "the score of an answer");
+    if (match == NULL || prediction == NULL) return no_memory(e);
+    *v = (struct verdict){ .malformed = prediction[0] == '\0', .taken = prediction };
+    if (r->n_answers == 1) return judge_one_reference(v, r, clean, a, e);
     for (size_t i = 0; i < r->n_answers; i++) {
         const char *reference = same ? r->answers[i] : vqa_punctuation(r->answers[i], a);
 
-        if (reference == NULL) return err_no_memory(e, "the score of an answer");
+        if (reference == NULL) return no_memory(e);
         match[i] = strcmp(prediction, reference) == 0;
     }
-    *v = (struct verdict){ .score = soft_accuracy(r, match),
-                           .malformed = prediction[0] == '\0',
-                           .taken = prediction };
+    v->score = soft_accuracy(r, match);
+    arena_reset(a, mark);
     return STATUS_OK;
 }
 

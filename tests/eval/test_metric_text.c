@@ -77,6 +77,11 @@ static void vqa_by_hand(void **state)
     assert_near(judge_one("vqa", NULL, &r, "red").score, 0.7, 1e-12);
     assert_true(judge_one("vqa", NULL, &single, "Legal\n").score == 1.0);
     assert_true(judge_one("vqa", NULL, &single, "The").malformed);
+    one[0] = "A Two-Door";
+    assert_true(judge_one("vqa", NULL, &single, "2 door").score == 1.0);
+    one[0] = "The";
+    assert_true(judge_one("vqa", NULL, &single, "The").score == 1.0 &&
+                judge_one("vqa", NULL, &single, "a").score == 0.0);
 }
 
 static void letters_by_hand(void **state)

@@ -122,7 +122,7 @@ class Vqa:
         if len(set(texts)) > 1:
             texts = [self.punctuation(t) for t in texts]
         if len(texts) == 1:
-            return float(texts[0] == p), p == ""
+            return float(p == self.prediction(texts[0]) if p else clean(answer) == texts[0]), p == ""
         parts = []
         for i in entries:
             agree = sum(t == p for t, e in zip(texts, entries) if e != i)
