@@ -165,37 +165,59 @@ static double times(const uint32_t *count, uint32_t image)
     return count != NULL ? count[image] : 1;
 }
 
-/* The mean of the upper envelope of precision at AP_RECALLS recalls. Going through the findings from the last to the first, the envelope
- * is the greatest precision so far, and it holds for all recalls above the one before. */
-static double envelope(const struct ap_part *part, int t, double n_truths, const uint32_t *count)
+/* Going through the findings from the last to the first. */
+struct descent {
+    double right, wrong; /* findings up to this one */
+    double best;         /* the envelope: the greatest precision from here on */
+    double sum;
+    int recall; /* the highest that is not yet read */
+};
+
+static void descent_begin(struct descent *d, double n_truths)
 {
-    double right = 0, wrong = 0, best = 0, sum = 0;
-    int recall = AP_RECALLS - 1;
+    d->recall = AP_RECALLS - 1;
+    while (d->recall >= 0 && recall_at(d->recall) > d->right / n_truths) d->recall--;
+}
+
+/* The envelope at a finding holds for all recalls above that of the findings before it. */
+static void descent_step(struct descent *d, bool right, double n, double n_truths)
+{
+    double precision = d->right / (d->wrong + d->right + DBL_EPSILON);
+
+    if (precision > d->best) d->best = precision;
+    if (!right) {
+        d->wrong -= n;
+        return;
+    }
+    d->right -= n;
+    for (; d->recall >= 0 && recall_at(d->recall) > d->right / n_truths; d->recall--) d->sum += d->best;
+}
+
+/* For all thresholds at once, since going through the findings is what takes time. */
+static void envelopes(const struct ap_part *part, double n_truths, const uint32_t *count, double *precision)
+{
+    struct descent d[AP_THRESHOLDS] = { { 0 } };
 
     for (size_t i = 0; i < part->n_hits; i++) {
         const struct ap_hit *h = &part->hit[i];
+        double n = times(count, h->image);
 
-        if (h->ignored >> t & 1) continue;
-        if (h->right >> t & 1)
-            right += times(count, h->image);
-        else
-            wrong += times(count, h->image);
+        for (int t = 0; t < AP_THRESHOLDS; t++) {
+            d[t].right += h->right >> t & 1 ? n : 0;
+            d[t].wrong += (h->right | h->ignored) >> t & 1 ? 0 : n;
+        }
     }
-    while (recall >= 0 && recall_at(recall) > right / n_truths) recall--;
-    for (size_t i = part->n_hits; i-- > 0 && recall >= 0;) {
+    for (int t = 0; t < AP_THRESHOLDS; t++) descent_begin(&d[t], n_truths);
+    for (size_t i = part->n_hits; i-- > 0;) {
         const struct ap_hit *h = &part->hit[i];
-        double precision = right / (wrong + right + DBL_EPSILON);
+        double n = times(count, h->image);
 
-        if (precision > best) best = precision;
-        if (h->ignored >> t & 1) continue;
-        if (h->right >> t & 1)
-            right -= times(count, h->image);
-        else
-            wrong -= times(count, h->image);
-        for (; recall >= 0 && recall_at(recall) > right / n_truths; recall--) sum += best;
+        for (int t = 0; t < AP_THRESHOLDS && n > 0; t++)
+            if (!(h->ignored >> t & 1)) descent_step(&d[t], h->right >> t & 1, n, n_truths);
     }
-    if (recall >= 0) sum += best * (recall + 1); /* recall 0, which the first finding has already */
-    return sum / AP_RECALLS;
+    for (int t = 0; t < AP_THRESHOLDS;
+         t++) /* what is left is recall 0, which the first finding has already */
+        precision[t] = (d[t].sum + d[t].best * (d[t].recall + 1)) / AP_RECALLS;
 }
 
 static struct ap_part *sorted_part(struct ap *p, size_t category, size_t range)
@@ -207,25 +229,50 @@ static struct ap_part *sorted_part(struct ap *p, size_t category, size_t range)
     return part;
 }
 
-double ap_precision(struct ap *p, size_t category, size_t range, int first, int last, const uint32_t *count)
+bool ap_precision(struct ap *p, size_t category, size_t range, const uint32_t *count, double *precision)
 {
     const struct ap_part *part = sorted_part(p, category, range);
-    double n_truths = 0, sum = 0;
+    double n_truths = 0;
 
     for (size_t i = 0; i < part->n_truths; i++) n_truths += times(count, part->truths[i]);
-    if (n_truths == 0) return NAN;
-    for (int t = first; t <= last; t++) sum += envelope(part, t, n_truths, count);
-    return sum / (last - first + 1);
+    if (n_truths > 0) envelopes(part, n_truths, count, precision);
+    return n_truths > 0;
 }
 
-double ap_recall(struct ap *p, size_t category, size_t range)
+void ap_mean_precision(struct ap *p, size_t range, const uint32_t *count, double *mean)
 {
-    const struct ap_part *part = &p->part[category * p->n_ranges + range];
-    size_t right = 0;
+    double sum[AP_THRESHOLDS] = { 0 }, precision[AP_THRESHOLDS], all = 0;
+    size_t n = 0;
 
-    for (size_t i = 0; i < part->n_hits; i++)
-        for (int t = 0; t < AP_THRESHOLDS; t++) right += part->hit[i].right >> t & 1;
-    return part->n_truths > 0 ? (double)right / (double)part->n_truths / AP_THRESHOLDS : NAN;
+    for (size_t k = 0; k < p->n_categories; k++) {
+        if (!ap_precision(p, k, range, count, precision)) continue;
+        for (int t = 0; t < AP_THRESHOLDS; t++) {
+            sum[t] += precision[t];
+            all += precision[t];
+        }
+        n++;
+    }
+    mean[0] = 100 * all / AP_THRESHOLDS / (double)n;
+    mean[1] = 100 * sum[0] / (double)n;
+    mean[2] = 100 * sum[5] / (double)n;
+}
+
+double ap_mean_recall(struct ap *p)
+{
+    double sum = 0;
+    size_t n = 0;
+
+    for (size_t k = 0; k < p->n_categories; k++) {
+        const struct ap_part *part = &p->part[k * p->n_ranges];
+        size_t right = 0;
+
+        if (part->n_truths == 0) continue;
+        for (size_t i = 0; i < part->n_hits; i++)
+            for (int t = 0; t < AP_THRESHOLDS; t++) right += part->hit[i].right >> t & 1;
+        sum += (double)right / (double)part->n_truths / AP_THRESHOLDS;
+        n++;
+    }
+    return 100 * sum / (double)n;
 }
 
 struct ap_counts ap_counts(const struct ap *p)

@@ -3,7 +3,7 @@
  * in how alike a finding and a truth are, which the caller says.
  *
  *   ap_add, once for each image and category ── matched at 10 thresholds, in up to 3 or 4 ranges of area
- *   ap_precision, ap_recall ── of a range, from all of them or from a resample of the images
+ *   ap_precision, ap_mean_recall ── of a range, from all of them or from a resample of the images
  *
  * Matching: findings in the order of their confidence take the free truth that is most alike, above the threshold; a truth that does not count
  * (crowds, areas out of range) is taken only if no other will do, and such a finding counts neither way; so does one that found
@@ -66,11 +66,13 @@ enum status ap_add(struct ap *p, size_t category, uint32_t image, const struct a
                    size_t n_truths, const struct ap_found *found, size_t n_found, const double *alike,
                    struct err *e);
 
-/* The mean precision over recalls, of thresholds first .. last, in the category. count: how often each image is in the sample; NULL:
- * once. NaN: nothing was to be found. */
-double ap_precision(struct ap *p, size_t category, size_t range, int first, int last, const uint32_t *count);
-/* The mean over thresholds of the share that was found. */
-double ap_recall(struct ap *p, size_t category, size_t range);
+/* The mean precision over recalls, for each threshold, into precision [AP_THRESHOLDS]. count: how often each image is in the sample; NULL: once.
+ * false: the category has nothing to be found, and precision is as it was. */
+bool ap_precision(struct ap *p, size_t category, size_t range, const uint32_t *count, double *precision);
+/* In per cent, of the categories that have anything to be found; NaN: none. mean [3]: AP, AP50, AP75. */
+void ap_mean_precision(struct ap *p, size_t range, const uint32_t *count, double *mean);
+/* In per cent: the share that was found, over thresholds and categories. Of the first range. */
+double ap_mean_recall(struct ap *p);
 
 /* Where a finding went in the first range at the first threshold: for one image's score. */
 struct ap_counts {

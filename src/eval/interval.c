@@ -88,6 +88,14 @@ enum status interval_bootstrap(struct interval *out, size_t n_figures, size_t n,
     return STATUS_OK;
 }
 
+struct interval interval_around(double value, struct interval range)
+{
+    double half = (range.high - range.low) / 2;
+
+    if (isnan(half)) return none;
+    return (struct interval){ fmax(value - half, 0), fmin(value + half, 100) };
+}
+
 struct values {
     const double *value;
     size_t n;

@@ -44,6 +44,9 @@ struct interval interval_share(double hits, size_t n);
 enum status interval_mean(struct interval *out, const double *value, size_t n, struct arena *a,
                           struct err *e);
 
+/* As wide as `range`, with `value` in its middle, within 0 .. 100: for figures in per cent that resampling shifts. */
+struct interval interval_around(double value, struct interval range);
+
 /* Writes the n_figures figures of a resample in which unit i occurs count[i] times. NaN: cannot be computed from it. */
 typedef void (*interval_statistic)(void *user, const uint32_t *count, double *figure);
 

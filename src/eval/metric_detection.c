@@ -10,7 +10,8 @@
  * they were written, whatever their answer; of a category at most 100 of an answer.
  *
  * AP small, medium and large are of objects up to 32 x 32, 96 x 96 and above, by the area that the file gives. The confidence intervals of AP,
- * AP50 and AP75 are from resampled images.
+ * AP50 and AP75 are from resampled images: as wide as the bootstrap's, around the figure, since images drawn twice make the envelope of
+ * precision rougher and thereby higher, by more than the interval's width where there are many categories.
  */
 #include "eval/answer_text.h"
 #include "eval/average_precision.h"
@@ -270,42 +271,27 @@ static enum status judge(struct verdict *v, const struct benchmark *b, const str
 
 /* ---- all of them ----------------------------------------------------------------------------------------------- */
 
-/* The mean over categories that have anything to find. */
-static double mean_precision(struct ap *p, size_t range, int first, int last, const uint32_t *count)
-{
-    double sum = 0;
-    size_t n = 0;
-
-    for (size_t k = 0; k < p->n_categories; k++) {
-        double precision = ap_precision(p, k, range, first, last, count);
-
-        if (isnan(precision)) continue;
-        sum += precision;
-        n++;
-    }
-    return n > 0 ? 100 * sum / (double)n : NAN;
-}
-
-static double mean_recall(struct ap *p)
-{
-    double sum = 0;
-    size_t n = 0;
-
-    for (size_t k = 0; k < p->n_categories; k++) {
-        double recall = ap_recall(p, k, 0);
-
-        if (isnan(recall)) continue;
-        sum += recall;
-        n++;
-    }
-    return n > 0 ? 100 * sum / (double)n : NAN;
-}
-
 static void precisions(void *user, const uint32_t *count, double *figure)
 {
-    figure[0] = mean_precision(user, 0, 0, AP_THRESHOLDS - 1, count);
-    figure[1] = mean_precision(user, 0, 0, 0, count);
-    figure[2] = mean_precision(user, 0, 5, 5, count);
+    ap_mean_precision(user, 0, count, figure);
+}
+
+/* "category: NAME" for each that has anything to be found. */
+static enum status category_figures(struct sum *s, struct ap *p, const struct classes *c)
+{
+    static const struct interval none = { NAN, NAN };
+    enum status st = STATUS_OK;
+
+    for (size_t k = 0; k < c->n && st == STATUS_OK; k++) {
+        const char *name = arena_printf(s->arena, "category: %s", c->name[k]);
+        double precision[AP_THRESHOLDS], sum = 0;
+
+        if (name == NULL) return no_memory(s->err);
+        if (!ap_precision(p, k, 0, NULL, precision)) continue;
+        for (int t = 0; t < AP_THRESHOLDS; t++) sum += precision[t];
+        st = sum_figure(s, name, 100 * sum / AP_THRESHOLDS, none, p->part[k * RANGES].n_truths);
+    }
+    return st;
 }
 
 static enum status figures_of(struct sum *s, struct ap *p, const struct classes *c)
@@ -313,22 +299,18 @@ static enum status figures_of(struct sum *s, struct ap *p, const struct classes 
     static const char *const names[] = { "AP", "AP50", "AP75", "AP small", "AP medium", "AP large", "AR" };
     static const struct interval none = { NAN, NAN };
     struct interval range[3];
-    double value[7];
+    double value[7], part[3];
     enum status st = interval_bootstrap(range, 3, s->n, NULL, RESAMPLES, precisions, p, s->arena, s->err);
 
     precisions(p, NULL, value);
-    for (size_t i = 1; i < RANGES; i++) value[2 + i] = mean_precision(p, i, 0, AP_THRESHOLDS - 1, NULL);
-    value[6] = mean_recall(p);
-    for (size_t i = 0; i < 7 && st == STATUS_OK; i++)
-        st = sum_figure(s, names[i], value[i], i < 3 ? range[i] : none, s->n);
-    for (size_t k = 0; k < c->n && st == STATUS_OK; k++) {
-        const char *name = arena_printf(s->arena, "category: %s", c->name[k]);
-
-        if (name == NULL) return no_memory(s->err);
-        st = sum_figure(s, name, 100 * ap_precision(p, k, 0, 0, AP_THRESHOLDS - 1, NULL), none,
-                        p->part[k * RANGES].n_truths);
+    for (size_t i = 1; i < RANGES; i++) {
+        ap_mean_precision(p, i, NULL, part);
+        value[2 + i] = part[0];
     }
-    return st;
+    value[6] = ap_mean_recall(p);
+    for (size_t i = 0; i < 7 && st == STATUS_OK; i++)
+        st = sum_figure(s, names[i], value[i], i < 3 ? interval_around(value[i], range[i]) : none, s->n);
+    return st == STATUS_OK ? category_figures(s, p, c) : st;
 }
 
 static enum status sum_up(struct figures *f, const struct benchmark *b, const struct answered *answered,

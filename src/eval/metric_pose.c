@@ -237,9 +237,7 @@ static void statistics(void *user, const uint32_t *count, double *figure)
 {
     struct poses *p = user;
 
-    figure[0] = 100 * ap_precision(&p->ap, 0, 0, 0, AP_THRESHOLDS - 1, count);
-    figure[1] = 100 * ap_precision(&p->ap, 0, 0, 0, 0, count);
-    figure[2] = 100 * ap_precision(&p->ap, 0, 0, 5, 5, count);
+    ap_mean_precision(&p->ap, 0, count, figure);
     figure[3] = 100 * share(p->correct, p->n, count, 0, EVAL_JOINTS - 1);
 }
 
@@ -248,14 +246,17 @@ static enum status figures_of(struct sum *s, struct poses *p)
     static const char *const names[] = { "AP", "AP50", "AP75", "PCK", "AP medium", "AP large", "AR" };
     static const struct interval none = { NAN, NAN };
     struct interval range[RESAMPLED];
-    double value[7];
+    double value[7], part[3];
     enum status st =
         interval_bootstrap(range, RESAMPLED, s->n, NULL, RESAMPLES, statistics, p, s->arena, s->err);
 
     statistics(p, NULL, value);
-    for (size_t i = 1; i < RANGES; i++)
-        value[RESAMPLED - 1 + i] = 100 * ap_precision(&p->ap, 0, i, 0, AP_THRESHOLDS - 1, NULL);
-    value[6] = 100 * ap_recall(&p->ap, 0, 0);
+    for (size_t i = 1; i < RANGES; i++) {
+        ap_mean_precision(&p->ap, i, NULL, part);
+        value[RESAMPLED - 1 + i] = part[0];
+    }
+    value[6] = ap_mean_recall(&p->ap);
+    for (size_t i = 0; i < 3; i++) range[i] = interval_around(value[i], range[i]);
     for (size_t i = 0; i < 7 && st == STATUS_OK; i++)
         st = sum_figure(s, names[i], value[i], i < RESAMPLED ? range[i] : none, s->n);
     for (int j = 0; j < EVAL_JOINTS && st == STATUS_OK; j++) {
