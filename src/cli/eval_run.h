@@ -8,8 +8,8 @@
 #define SPHINX_CLI_EVAL_RUN_H
 
 #include "cli/options.h"
+#include "eval/evaluation.h"
 #include "eval/ranks.h"
-#include "eval/report.h"
 #include "eval/task_list.h"
 
 struct eval_run {

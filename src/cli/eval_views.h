@@ -8,7 +8,7 @@
 #include <stdio.h>
 
 #include "cli/options.h"
-#include "eval/report.h"
+#include "eval/evaluation.h"
 
 /* A line a benchmark: name, questions, images, metric, title; "-" where its annotation is not there. */
 int eval_list(const struct settings *s);

@@ -4,14 +4,14 @@
  *   evaluation A ─┬─ comparison_make ── comparison ── text, JSON, page
  *   evaluation B ─┘
  *
- * Luck is judged over the questions that both were asked: by the credit of each answer (report.h), or of records that are only right
+ * Luck is judged over the questions that both were asked: by the credit of each answer (evaluation.h), or of records that are only right
  * together (MME's pairs, MMBench's rotations) by the mean of theirs, since those are not independent. interval.h says which test.
  */
 #ifndef SPHINX_EVAL_COMPARE_H
 #define SPHINX_EVAL_COMPARE_H
 
+#include "eval/evaluation.h"
 #include "eval/interval.h"
-#include "eval/report.h"
 
 struct comparison_figure {
     const char *name;

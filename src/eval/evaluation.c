@@ -1,5 +1,5 @@
-/* evaluation.c - see report.h: a log and its dataset, joined, judged and summed up. */
-#include "eval/report.h"
+/* evaluation.c - see evaluation.h: a log and its dataset, joined, judged and summed up. */
+#include "eval/evaluation.h"
 
 #include "eval/trial.h"
 

@@ -16,7 +16,7 @@
 #ifndef SPHINX_EVAL_GRID_H
 #define SPHINX_EVAL_GRID_H
 
-#include "eval/report.h"
+#include "eval/evaluation.h"
 
 struct grid_setting {
     const char *option;        /* "cache-type-k" */

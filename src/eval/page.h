@@ -9,7 +9,7 @@
 #ifndef SPHINX_EVAL_PAGE_H
 #define SPHINX_EVAL_PAGE_H
 
-#include "eval/report.h"
+#include "eval/evaluation.h"
 
 enum {
     PAGE_RECORDS_MAX = 20000, /* questions in a page, the worst; it says if there are more */

@@ -1,5 +1,5 @@
-/* report_json.c - see report.h. */
-#include "eval/report.h"
+/* report_json.c - see evaluation.h. */
+#include "eval/evaluation.h"
 
 #include <math.h>
 

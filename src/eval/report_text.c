@@ -8,7 +8,7 @@
  *
  * and below it the parts of those benchmarks that have some, in the same columns.
  */
-#include "eval/report.h"
+#include "eval/evaluation.h"
 
 #include "eval/table.h"
 

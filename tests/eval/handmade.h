@@ -8,7 +8,7 @@
 
 #include <math.h>
 
-#include "eval/report.h"
+#include "eval/evaluation.h"
 
 enum { HANDMADE_MAX = 8 };
 

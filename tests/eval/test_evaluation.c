@@ -3,7 +3,7 @@
  */
 #include "support/scratch.h"
 
-#include "eval/report.h"
+#include "eval/evaluation.h"
 #include "eval/trial.h"
 
 static const char table_text[] = "{\"vsr\": {\"title\": \"VSR\", \"reader\": \"unified\", \"files\": "

@@ -1,13 +1,13 @@
 /*
- * report.h - what a run came to, for people and for programs: terminal, JSON, and one HTML page that needs nothing beside it.
+ * evaluation.h - what a run came to, for people and for programs: terminal, JSON, and one HTML page that needs nothing beside it.
  *
  *   log, dataset ── evaluation_open ── evaluation ─┬─ report_text   a table beside published numbers
  *                                                  ├─ report_json
  *                                                  ├─ report_html   charts, and a browser of questions, images, answers, worst first
  *                                                  └─ compare.h     two of them
  */
-#ifndef SPHINX_EVAL_REPORT_H
-#define SPHINX_EVAL_REPORT_H
+#ifndef SPHINX_EVAL_EVALUATION_H
+#define SPHINX_EVAL_EVALUATION_H
 
 #include "eval/log.h"
 #include "eval/metric.h"
