@@ -304,10 +304,6 @@
     return el('p', { class: 'tags' }, ...list);
   }
 
-  function key(of) {
-    return svg('svg', { viewBox: '0 0 22 10', width: 22, height: 10, class: 'key' }, svg('line', { class: 'box ' + of, x1: 0, x2: 22, y1: 5, y2: 5 }));
-  }
-
   const said = (answer) => (answer.trim() === '' ? '(nothing)' : answer);
 
   function question(run, r, i) {
