@@ -17,17 +17,17 @@
  *   anls         answers (any of them)                                        ANLS, "category: X"
  *   math         answers[0], and answers[1] the same as a number              accuracy, "category: X"
  *   box          box, width, height, category (a split)                       accuracy, mean IoU, "category: X"
- *   mme          answers[0] yes or no, category, group (an image's pair)      perception, cognition, "category: X", "acc: X", "acc+: X"
+ *   mme          answers[0] yes or no, category, group (an image's pair)      perception, cognition, both, "category: X", "acc: X", "acc+: X"
  *   pope         answers[0] yes or no, category (a split)                     F1, accuracy, precision, recall, yes ratio; "F1: X", ...
  *   choice       answers[0] a letter or a choice's text, choices, category,   accuracy (of groups where there are groups), single
  *                kind, group (the rotations of a question)                    questions, "category: X", "kind: X"
  *   mmmu         as choice, or an open question: answers (any of them)        accuracy, "category: X"
  *   detection    objects, width, height                                       AP, AP50, AP75, AP small, AP medium, AP large, AR, "category: X"
- *   pose         objects, width, height                                       AP, AP50, AP75, AP medium, AP large, AR, PCK, "joint: X"
+ *   pose         objects, width, height                                       AP, AP50, AP75, PCK, AP medium, AP large, AR, "joint: X"
  *   class        answers (the class's names)                                  accuracy, equal
  *   mmvet        answers[0], kind (capabilities, separated by commas)         score, "capability: X", "capabilities: X,Y"; unparsed reviews
  *   llava_bench  answers[0] the reference, context, category                  relative score, "category: X"; unparsed reviews
- *   saved        answers, category                                            none: answers are written for an outside scorer
+ *   saved        answers, category                                            one without a value: answers are written for an outside scorer
  *
  * Options of an entry that metrics know (all may be absent):
  *   "upstream_quirks": bool         relaxed: the error is relative to the prediction
