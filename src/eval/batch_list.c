@@ -1,7 +1,7 @@
 /* batch_list.c - see batch_list.h. */
 #include "eval/batch_list.h"
 
-#include "eval/rows_format.h"
+#include "store/rows_format.h"
 
 #include <stdlib.h>
 #include <string.h>

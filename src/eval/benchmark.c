@@ -5,7 +5,7 @@
 #include "core/file.h"
 #include "eval/metric.h"
 #include "eval/reader.h"
-#include "eval/rows.h"
+#include "store/rows.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -16,7 +16,7 @@
 #define SPHINX_EVAL_MAPPING_H
 
 #include "eval/record.h"
-#include "eval/rows.h"
+#include "store/rows.h"
 
 /* All option keys that a mapping knows, separated by spaces. */
 extern const char mapping_keys[];

@@ -11,7 +11,7 @@
  */
 #include "eval/padded_square.h"
 #include "eval/reader_list.h"
-#include "eval/rows.h"
+#include "store/rows.h"
 
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
 #include "core/file.h"
 #include "eval/reader_list.h"
 #include "eval/reader_rows.h"
-#include "eval/rows.h"
+#include "store/rows.h"
 
 #include <stdlib.h>
 #include <string.h>

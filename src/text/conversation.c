@@ -31,12 +31,12 @@ static void render(struct writer *w, const char *system, const struct conv_turn 
 
     w->size = 0;
     put(w, system);
-    put(w, "\n\n###");
+    put(w, CONV_BEGIN);
     for (i = 0; i < n_turns; i++) {
-        put(w, " Human: ");
+        put(w, CONV_HUMAN);
         put(w, turns[i].question);
         put(w, CONV_STOP);
-        put(w, " Assistant:");
+        put(w, CONV_ASSISTANT);
         if (turns[i].answer == NULL) { /* no space: the model writes it with its first word */
             if (turns[i].begins != NULL) put(w, turns[i].begins);
             continue;

@@ -28,6 +28,12 @@ extern const char conv_system_default[];
 /* What follows every answer: line feed and the separator. */
 #define CONV_STOP "\n###"
 
+/* The rest of the template: behind the system's sentences, and before a question and an answer. An answer's first word brings its space
+ * with it. */
+#define CONV_BEGIN     "\n\n###"
+#define CONV_HUMAN     " Human: "
+#define CONV_ASSISTANT " Assistant:"
+
 struct conv_turn {
     const char *question;
     const char *answer; /* without CONV_STOP; NULL for the answer that is to come, in the last turn only */

@@ -174,8 +174,9 @@ const unsigned char *tok_file(const struct tokenizer *t, size_t *size)
     return (const unsigned char *)t->data;
 }
 
-enum status tok_encode(const struct tokenizer *t, const char *text, size_t size, unsigned flags,
-                       int32_t **ids, size_t *n_ids, struct err *e)
+/* spans may be NULL. */
+static enum status encode(const struct tokenizer *t, const char *text, size_t size, unsigned flags,
+                          int32_t **ids, struct span **spans, size_t *n_ids, struct err *e)
 {
     size_t before = (flags & TOK_BOS) != 0, after = (flags & TOK_EOS) != 0;
     enum status st;
@@ -183,11 +184,29 @@ enum status tok_encode(const struct tokenizer *t, const char *text, size_t size,
     if (size > TEXT_SIZE_MAX)
         return err_set(e, STATUS_BAD_ARGUMENT, "a text of %zu bytes is too long to encode (at most %zu)",
                        size, TEXT_SIZE_MAX);
-    st = sp_encode(t->model, text, size, before, after, ids, n_ids, e);
+    st = spans != NULL ? sp_encode_spans(t->model, text, size, before, after, ids, spans, n_ids, e)
+                       : sp_encode(t->model, text, size, before, after, ids, n_ids, e);
     if (st != STATUS_OK) return st;
     *n_ids += before + after;
     if (before) (*ids)[0] = t->special.bos;
     if (after) (*ids)[*n_ids - 1] = t->special.eos;
+    return STATUS_OK;
+}
+
+enum status tok_encode(const struct tokenizer *t, const char *text, size_t size, unsigned flags,
+                       int32_t **ids, size_t *n_ids, struct err *e)
+{
+    return encode(t, text, size, flags, ids, NULL, n_ids, e);
+}
+
+enum status tok_encode_spans(const struct tokenizer *t, const char *text, size_t size, unsigned flags,
+                             int32_t **ids, struct span **spans, size_t *n_ids, struct err *e)
+{
+    enum status st = encode(t, text, size, flags, ids, spans, n_ids, e);
+
+    if (st != STATUS_OK) return st;
+    if ((flags & TOK_BOS) != 0) (*spans)[0] = (struct span){ 0, 0 };
+    if ((flags & TOK_EOS) != 0) (*spans)[*n_ids - 1] = (struct span){ size, size };
     return STATUS_OK;
 }
 

@@ -20,6 +20,7 @@
 #include <stdint.h>
 
 #include "core/status.h"
+#include "text/span.h"
 
 struct tokenizer;
 
@@ -58,6 +59,12 @@ enum tok_flag {
  * "</s>" is four ordinary characters. BAD_ARGUMENT above 256 MiB of text. */
 enum status tok_encode(const struct tokenizer *t, const char *text, size_t size, unsigned flags,
                        int32_t **ids, size_t *n_ids, struct err *e);
+
+/* The same ids, and for each the bytes of text that it stands for: an id that spells a space and the word behind it begins at the space;
+ * the first of a text may stand for a space that is not there; of a character that takes several byte pieces all begin where it does.
+ * Begin- and end-of-sentence stand for nothing, where the text begins and ends. Both lists are malloc'ed. */
+enum status tok_encode_spans(const struct tokenizer *t, const char *text, size_t size, unsigned flags,
+                             int32_t **ids, struct span **spans, size_t *n_ids, struct err *e);
 
 /* *text is malloc'ed, ends in NUL, and is always UTF-8: bytes that form no character are U+FFFD. BAD_ARGUMENT
  * for an id outside the vocabulary. size may be NULL. */

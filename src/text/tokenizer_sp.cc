@@ -78,3 +78,36 @@ enum status sp_encode(const struct sp_model *model, const char *text, size_t siz
         return err_set(e, STATUS_BAD_FORMAT, "the tokenizer failed: %s", x.what());
     }
 }
+
+enum status sp_encode_spans(const struct sp_model *model, const char *text, size_t size, size_t room_before,
+                            size_t room_after, int32_t **ids, struct span **spans, size_t *n_ids,
+                            struct err *e)
+{
+    *ids = nullptr;
+    *spans = nullptr;
+    *n_ids = 0;
+    try {
+        const auto found = model->processor.EncodeAsImmutableProto(std::string_view(text, size));
+        const size_t count = found.pieces_size(), n = std::max<size_t>(room_before + count + room_after, 1);
+        auto *out = static_cast<int32_t *>(std::malloc(n * sizeof(int32_t)));
+        auto *out_spans = static_cast<struct span *>(std::malloc(n * sizeof(struct span)));
+        if (out == nullptr || out_spans == nullptr) {
+            std::free(out);
+            std::free(out_spans);
+            return err_no_memory(e, "token ids");
+        }
+        for (size_t i = 0; i < count; i++) {
+            const auto piece = found.pieces(static_cast<int>(i));
+            out[room_before + i] = static_cast<int32_t>(piece.id());
+            out_spans[room_before + i] = { piece.begin(), piece.end() };
+        }
+        *ids = out;
+        *spans = out_spans;
+        *n_ids = count;
+        return STATUS_OK;
+    } catch (const std::bad_alloc &) {
+        return err_no_memory(e, "token ids");
+    } catch (const std::exception &x) {
+        return err_set(e, STATUS_BAD_FORMAT, "the tokenizer failed: %s", x.what());
+    }
+}

@@ -14,6 +14,7 @@ extern "C" {
 #endif
 
 #include "core/status.h"
+#include "text/span.h"
 
 struct sp_model;
 
@@ -34,6 +35,11 @@ struct sp_ids sp_special_ids(const struct sp_model *model);
  * once. */
 enum status sp_encode(const struct sp_model *model, const char *text, size_t size, size_t room_before,
                       size_t room_after, int32_t **ids, size_t *n_ids, struct err *e);
+
+/* The same, and in spans[room_before ..], as long as ids, the bytes of text that each id stands for. Both are malloc'ed. */
+enum status sp_encode_spans(const struct sp_model *model, const char *text, size_t size, size_t room_before,
+                            size_t room_after, int32_t **ids, struct span **spans, size_t *n_ids,
+                            struct err *e);
 
 #ifdef __cplusplus
 }

@@ -210,6 +210,46 @@ static void test_properties(void **state)
     tok_close(t);
 }
 
+/* The ids are the same, and what they stand for is the whole text, one behind the other. */
+static void test_spans(void **state)
+{
+    struct tokenizer *t = tokenizer_open();
+    size_t i, j, n, n_texts = 0;
+    int32_t *ids;
+    struct span *spans;
+    struct err e = { 0 };
+
+    (void)state;
+    for (i = 0; i < n_cases; i++) {
+        const struct golden *g = &cases[i];
+        size_t at = 0;
+
+        if (!g->encode) continue;
+        n_texts++;
+        assert_int_equal(tok_encode_spans(t, g->text, g->size, TOK_BOS | TOK_EOS, &ids, &spans, &n, &e),
+                         STATUS_OK);
+        assert_int_equal(n, g->n_ids + 2);
+        assert_memory_equal(ids + 1, g->ids, g->n_ids * sizeof *ids);
+        assert_true(ids[0] == 1 && spans[0].begin == 0 && spans[0].end == 0);
+        assert_true(ids[n - 1] == 2 && spans[n - 1].begin == g->size && spans[n - 1].end == g->size);
+        for (j = 1; j + 1 < n; j++) {
+            assert_int_equal(spans[j].begin, at);
+            assert_true(spans[j].end >= at);
+            at = spans[j].end;
+        }
+        assert_int_equal(at, g->size);
+        free(ids);
+        free(spans);
+    }
+    assert_true(n_texts > 200);
+    assert_int_equal(tok_encode_spans(t, "a bc", 4, 0, &ids, &spans, &n, &e), STATUS_OK);
+    assert_int_equal(spans[0].end, 1); /* a word brings its space with it */
+    assert_int_equal(spans[1].begin, 1);
+    free(ids);
+    free(spans);
+    tok_close(t);
+}
+
 static void test_ids_outside(void **state)
 {
     struct tokenizer *t = tokenizer_open();
@@ -359,7 +399,7 @@ int main(void)
         cmocka_unit_test(test_properties),     cmocka_unit_test(test_ids_outside),
         cmocka_unit_test(test_flags_are_read), cmocka_unit_test(test_not_a_tokenizer),
         cmocka_unit_test(test_cut_anywhere),   cmocka_unit_test(test_damaged_anywhere),
-        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_paths),          cmocka_unit_test(test_spans),
     };
 
     return cmocka_run_group_tests(tests, golden_load, golden_free);

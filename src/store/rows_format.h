@@ -1,10 +1,10 @@
 /*
  * rows_format.h - between rows.c, which looks at the file's name, and the parsers of the formats. Nobody else needs it.
  */
-#ifndef SPHINX_EVAL_ROWS_FORMAT_H
-#define SPHINX_EVAL_ROWS_FORMAT_H
+#ifndef SPHINX_STORE_ROWS_FORMAT_H
+#define SPHINX_STORE_ROWS_FORMAT_H
 
-#include "eval/rows.h"
+#include "store/rows.h"
 
 #include <string.h>
 

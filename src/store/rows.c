@@ -1,8 +1,8 @@
 /* rows.c - see rows.h. Which parser a file needs, and what is taken out of a record. */
-#include "eval/rows.h"
+#include "store/rows.h"
 
 #include "core/file.h"
-#include "eval/rows_format.h"
+#include "store/rows_format.h"
 
 #include <math.h>
 #include <stdarg.h>

@@ -8,8 +8,8 @@
  * One record is in memory at a time: VQAv2's annotations are read in the space of one question. Nothing in the file is believed: what is
  * wrong is told with the file, the record and the key.
  */
-#ifndef SPHINX_EVAL_ROWS_H
-#define SPHINX_EVAL_ROWS_H
+#ifndef SPHINX_STORE_ROWS_H
+#define SPHINX_STORE_ROWS_H
 
 #include "core/arena.h"
 #include "core/status.h"
@@ -24,6 +24,8 @@ struct row {
     const char *key;    /* where the records are the members of an object; else NULL */
     const char *name;   /* what the entry calls the file; NULL: rows_walk does not know */
     const json_t *json; /* an object */
+    const char *text;   /* [size] how it stands in the file: JSON, or a table's lines */
+    size_t size;
 };
 
 typedef enum status (*row_take)(void *user, const struct row *row, struct err *e);

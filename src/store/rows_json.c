@@ -4,7 +4,7 @@
  * jansson would build the whole file at once, ten times its size in memory. So what is around the records is walked by hand, with nothing but
  * the rules for where a value ends, and jansson gets the records.
  */
-#include "eval/rows_format.h"
+#include "store/rows_format.h"
 
 #include <stdarg.h>
 
@@ -109,8 +109,10 @@ static enum status read_record(struct walk *w, size_t number, const char *key)
     if (json == NULL)
         return row_error(&row, w->err, "line %zu: %.200s", rows_line(w->in, w->at) + (size_t)why.line - 1,
                          why.text);
-    w->at += why.position; /* how far it has read */
     row.json = json;
+    row.text = w->at;
+    row.size = (size_t)why.position; /* how far it has read */
+    w->at += why.position;
     st = w->in->take(w->in->user, &row, w->err);
     json_decref(json);
     return st;

@@ -3,7 +3,7 @@
  *
  * Cells become texts of a JSON object, so that what reads records need not know which it was.
  */
-#include "eval/rows_format.h"
+#include "store/rows_format.h"
 
 #include <stdlib.h>
 
@@ -25,6 +25,8 @@ static enum status read_line(const struct rows_input *in, size_t number, const c
 
     if (json == NULL) return row_error(&row, e, "%.200s", why.text);
     row.json = json;
+    row.text = from;
+    row.size = (size_t)(to - from);
     st =
         json_is_object(json) ? in->take(in->user, &row, e) : row_error(&row, e, "want an object, not a list");
     json_decref(json);
@@ -210,7 +212,9 @@ static enum status read_table(struct cell_walk *w, json_t **header, struct err *
         json_t *texts = NULL;
 
         row.number = w->line;
+        row.text = w->at;
         st = read_cells(w, e);
+        row.size = (size_t)(w->at - row.text);
         if (st == STATUS_OK && w->cells.n == 1 && w->cells.size == 0) continue; /* an empty line */
         if (st == STATUS_OK && w->cells.n != json_array_size(*header))
             st = row_error(&row, e, "%zu columns, but the first line has %zu", w->cells.n,

@@ -1,0 +1,160 @@
+/* sample.c - see sample.h. */
+#include "train/sample.h"
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* ---- the dialogue's text ------------------------------------------------------------------------------- */
+
+/* Counts while out is NULL, then writes: the text is described once. */
+struct writer {
+    char *out;
+    size_t size;
+};
+
+static void put(struct writer *w, const char *text)
+{
+    size_t size = strlen(text);
+
+    if (w->out != NULL) memcpy(w->out + w->size, text, size);
+    w->size += size;
+}
+
+/* answers [n_turns]: of the assistant's turns, what is to be learned: the space before the answer up to the separator behind it. */
+static void render(struct writer *w, const struct sample_turn *turns, size_t n_turns, struct span *answers)
+{
+    size_t n = 0;
+
+    w->size = 0;
+    put(w, conv_system_default);
+    put(w, CONV_BEGIN);
+    for (size_t i = 0; i < n_turns; i++) {
+        if (turns[i].assistant) {
+            put(w, CONV_ASSISTANT);
+            answers[n].begin = w->size;
+            put(w, " ");
+        } else {
+            put(w, CONV_HUMAN);
+        }
+        put(w, turns[i].text);
+        put(w, CONV_STOP);
+        if (turns[i].assistant) answers[n++].end = w->size;
+    }
+}
+
+/* ---- ids and labels ------------------------------------------------------------------------------------ */
+
+/* Room for n ids and as many labels, these 0. */
+static enum status sample_init(struct sample *s, const int32_t *ids, size_t n, struct err *e)
+{
+    *s = (struct sample){ .ids = calloc(2 * n, sizeof *s->ids), .n = n };
+    if (s->ids == NULL) return err_no_memory(e, "a sample");
+    s->labels = s->ids + n;
+    memcpy(s->ids, ids, n * sizeof *ids);
+    return STATUS_OK;
+}
+
+static void learn(struct sample *s, size_t i)
+{
+    s->labels[i] = s->ids[i];
+    s->n_targets += s->ids[i] != 0;
+}
+
+static enum status targets_check(struct sample *s, size_t n_whole, struct err *e)
+{
+    size_t n = s->n;
+
+    if (s->n_targets > 0) return STATUS_OK;
+    sample_free(s);
+    if (n < n_whole)
+        return err_set(e, STATUS_BAD_FORMAT, "nothing to learn is left of %zu tokens cut to %zu", n_whole, n);
+    return err_set(e, STATUS_BAD_FORMAT, "there is nothing to learn: no answer");
+}
+
+static enum status dialogue_label(struct sample *s, const struct tokenizer *t, const struct writer *text,
+                                  const struct span *answers, size_t n_answers, size_t max_tokens,
+                                  struct err *e)
+{
+    int32_t *ids;
+    struct span *spans;
+    size_t n, answer = 0;
+    enum status st = tok_encode_spans(t, text->out, text->size, TOK_BOS | TOK_EOS, &ids, &spans, &n, e);
+
+    if (st != STATUS_OK) return st;
+    st = sample_init(s, ids, n < max_tokens ? n : max_tokens, e);
+    for (size_t i = 1; st == STATUS_OK && i < s->n && i + 1 < n; i++) { /* without the first and the last */
+        while (answer < n_answers && spans[i].begin >= answers[answer].end) answer++;
+        if (answer < n_answers && spans[i].begin >= answers[answer].begin) learn(s, i);
+    }
+    free(ids);
+    free(spans);
+    return st == STATUS_OK ? targets_check(s, n, e) : st;
+}
+
+enum status sample_dialogue(struct sample *s, const struct tokenizer *t, const struct sample_turn *turns,
+                            size_t n_turns, size_t max_tokens, struct err *e)
+{
+    struct writer w = { 0 };
+    struct span *answers;
+    size_t n_answers = 0;
+    enum status st;
+
+    assert(max_tokens > 0);
+    *s = (struct sample){ 0 };
+    for (size_t i = 0; i < n_turns; i++) n_answers += turns[i].assistant;
+    answers = calloc(n_answers + 1, sizeof *answers);
+    if (answers == NULL) return err_no_memory(e, "a dialogue");
+    render(&w, turns, n_turns, answers);
+    w.out = malloc(w.size + 1);
+    if (w.out != NULL) {
+        render(&w, turns, n_turns, answers);
+        st = dialogue_label(s, t, &w, answers, n_answers, max_tokens, e);
+    } else {
+        st = err_no_memory(e, "a dialogue");
+    }
+    free(w.out);
+    free(answers);
+    return st;
+}
+
+/* How many tokens the prompt has by itself. Where its end and the output's beginning merge into one token, that one is taken for the
+ * output's or the prompt's as upstream takes it. */
+static enum status prompt_count(const struct tokenizer *t, const char *prompt, size_t *n, struct err *e)
+{
+    int32_t *ids;
+    enum status st = tok_encode(t, prompt, strlen(prompt), TOK_BOS, &ids, n, e);
+
+    if (st == STATUS_OK) free(ids);
+    return st;
+}
+
+enum status sample_single(struct sample *s, const struct tokenizer *t, const char *prompt, const char *output,
+                          size_t max_tokens, struct err *e)
+{
+    size_t prompt_size = strlen(prompt), output_size = strlen(output), n_prompt = 0, n = 0;
+    int32_t *ids = NULL;
+    char *text;
+    enum status st = prompt_count(t, prompt, &n_prompt, e);
+
+    assert(max_tokens > 0);
+    *s = (struct sample){ 0 };
+    if (st != STATUS_OK) return st;
+    text = malloc(prompt_size + output_size + 1);
+    if (text == NULL) return err_no_memory(e, "a sample");
+    memcpy(text, prompt, prompt_size);
+    memcpy(text + prompt_size, output, output_size + 1);
+    st = tok_encode(t, text, prompt_size + output_size, TOK_BOS | TOK_EOS, &ids, &n, e);
+    free(text);
+    if (st == STATUS_OK) st = sample_init(s, ids, n < max_tokens ? n : max_tokens, e);
+    free(ids);
+    if (st != STATUS_OK) return st;
+    for (size_t i = n_prompt; i < s->n; i++) learn(s, i);
+    return targets_check(s, n, e);
+}
+
+void sample_free(struct sample *s)
+{
+    free(s->ids);
+    *s = (struct sample){ 0 };
+}
