@@ -16,6 +16,9 @@ const struct command_row command_rows[COMMAND_COUNT] = {
     [COMMAND_MIX] = { "mix", "A B...", 2, 16,
                       "mix models of one kind by adding up their weights, or write their difference",
                       cmd_mix },
+    [COMMAND_SYNTH] = { "synth", "OUT", 1, 1,
+                        "draw scenes with questions and answers: data to train and to evaluate with",
+                        cmd_synth },
     [COMMAND_EVAL] = { "eval", "[A B]", 0, 2,
                        "put benchmarks to a model: resumable, over many processes, reported", cmd_eval },
     [COMMAND_BATCH] = { "batch", "LIST", 1, 1,
@@ -46,7 +49,7 @@ const char *const option_group_names[GROUP_COUNT] = {
 #define COMPUTES     (ASKS | MANY_ASKED | BIT(DUMP) | BIT(BENCH)) /* compute with one */
 #define SESSIONS     (ASKS | MANY_ASKED | BIT(DUMP))              /* and hold a conversation */
 #define WRITES       (BIT(INIT) | BIT(CONVERT) | BIT(MIX))        /* write a model */
-#define REAL         (OPENS | WRITES | BIT(HELP))                 /* are there at all */
+#define REAL         (OPENS | WRITES | BIT(SYNTH) | BIT(HELP))    /* are there at all */
 #define AT(field)    offsetof(struct settings, field)
 
 /* What int and float options may be at most; the library knows the model's own limits. */
@@ -137,6 +140,18 @@ const struct option option_rows[] = {
     { "--decode", "", OPTION_ON, AT(decode), NULL, NULL, 0, 0, BIT(TOKENIZE), GROUP_INPUT,
       "the way back: standard input holds ids, print their text" },
 
+    { "--count", "", OPTION_SIZE, AT(count), "N", NULL, 1, MANY, BIT(SYNTH), GROUP_INPUT, "scenes to draw" },
+    { "--split", "", OPTION_CHOICE, AT(split), "SPLIT", "train val test", 0, 0, BIT(SYNTH), GROUP_INPUT,
+      "which scenes: no scene of one split is in another; val and test also get files for sphinx eval" },
+    { "--domain", "", OPTION_CHOICE, AT(domain), "DOMAIN", "vector photo both", 0, 0, BIT(SYNTH), GROUP_INPUT,
+      "clean drawings, pictures like photos, or both in turn" },
+    { "--size", "", OPTION_INT, AT(side), "PIXELS", NULL, 56, 4096, BIT(SYNTH), GROUP_INPUT,
+      "longer side of the pictures" },
+    { "--tasks", "", OPTION_SET, AT(synth_tasks), "LIST",
+      "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
+      "grounded_caption t2i",
+      0, 0, BIT(SYNTH), GROUP_INPUT, "only these tasks, separated by commas; all unless given" },
+
     { "-n --predict", "--n-predict --max_gen_len", OPTION_INT, AT(ask.max_tokens), "N", NULL, -1, MANY,
       ASKS | BIT(BATCH), GROUP_ANSWER, "longest answer in tokens; -1: as long as the context allows" },
     { "--temp", "--temperature", OPTION_FLOAT, AT(ask.temperature), "T", NULL, 0, 100, ASKS | MANY_ASKED,
@@ -151,7 +166,7 @@ const struct option option_rows[] = {
       GROUP_ANSWER, "make tokens that were used before less likely; 1: off" },
     { "--repeat-last-n", "", OPTION_INT, AT(ask.repeat_last_n), "N", NULL, -1, MANY, ASKS | MANY_ASKED,
       GROUP_ANSWER, "tokens that the penalty looks back at; -1: all" },
-    { "-s --seed", "", OPTION_SEED, AT(ask.seed), "N", NULL, 0, 0, ASKS | MANY_ASKED | BIT(INIT),
+    { "-s --seed", "", OPTION_SEED, AT(ask.seed), "N", NULL, 0, 0, ASKS | MANY_ASKED | BIT(INIT) | BIT(SYNTH),
       GROUP_ANSWER, "of the random numbers: the same seed gives the same result; -1: draw one" },
     { "--stop", "-r --reverse-prompt", OPTION_LIST, AT(stops), "TEXT", NULL, 0, 0, ASKS | MANY_ASKED,
       GROUP_ANSWER, "a text that ends the answer; may be repeated" },
@@ -242,7 +257,8 @@ const struct option option_rows[] = {
       "it goes on while its tokens are at least so probable to it" },
 
     { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096,
-      COMPUTES | BIT(CONVERT) | BIT(MIX), GROUP_MACHINE, "threads to compute with; 0: one per processor" },
+      COMPUTES | BIT(CONVERT) | BIT(MIX) | BIT(SYNTH), GROUP_MACHINE,
+      "threads to compute with; 0: one per processor" },
     { "--cpu", "", OPTION_CHOICE, AT(model.cpu), "LEVEL", "auto portable avx2 avx512 avx512vnni amx", 0, 0,
       COMPUTES, GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
     { "--batch-size", "--batch_size", OPTION_INT, AT(batch_size), "N", NULL, 1, 1024, MANY_ASKED,

@@ -322,6 +322,10 @@ void settings_init(struct settings *s, enum command command)
     s->sequences = 8;
     s->runs = 3;
     s->labels = true;
+    s->domain = "both";
+    s->split = "train";
+    s->count = 1000;
+    s->side = 112;
     s->prefix_cache = SIZE_MAX;
 }
 

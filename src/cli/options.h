@@ -24,6 +24,7 @@ enum command {
     COMMAND_EVAL,
     COMMAND_BATCH,
     COMMAND_MIX,
+    COMMAND_SYNTH,
     COMMAND_HELP,
     COMMAND_SERVE, /* from here on: named, but not in this version */
     COMMAND_TRAIN,
@@ -56,6 +57,10 @@ struct settings {
     bool labels, json, quiet, verbose, help, version;
     bool bos, decode, prompt_cache_ro;
     bool tensors, check, all, safetensors, list, no_image, text_only;
+    const char *domain, *split; /* of synth */
+    size_t count;
+    int side;
+    unsigned synth_tasks; /* bit i for enum task i; 0: all */
     bool delta, allow_missing;
 };
 

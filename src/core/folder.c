@@ -3,6 +3,7 @@
 
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -77,14 +78,34 @@ enum status folder_writer_commit(struct folder_writer *w, struct err *e)
     return st;
 }
 
+/* Everything below the folder that dir is open on; a link is removed, not followed. Closes dir. */
+static void remove_below(DIR *dir)
+{
+    struct dirent *entry;
+
+    while ((entry = readdir(dir)) != NULL) {
+        int fd;
+        DIR *below;
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0) continue;
+        if (unlinkat(dirfd(dir), entry->d_name, 0) == 0) continue;
+        fd = openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+        below = fd >= 0 ? fdopendir(fd) : NULL;
+        if (below != NULL)
+            remove_below(below);
+        else if (fd >= 0)
+            close(fd);
+        unlinkat(dirfd(dir), entry->d_name, AT_REMOVEDIR);
+    }
+    closedir(dir);
+}
+
 void folder_writer_abort(struct folder_writer *w)
 {
     bool made = w->path_temporary != NULL && w->path_temporary[0] != '\0';
     DIR *d = made ? opendir(w->path_temporary) : NULL;
-    struct dirent *entry;
 
-    while (d != NULL && (entry = readdir(d)) != NULL) unlinkat(dirfd(d), entry->d_name, 0);
-    if (d != NULL) closedir(d);
+    if (d != NULL) remove_below(d);
     if (made) rmdir(w->path_temporary);
     free(w->path);
     free(w->path_temporary);

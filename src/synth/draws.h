@@ -74,4 +74,10 @@ static inline void draw_order(struct draws *d, unsigned *order, size_t n)
     }
 }
 
+/* From here on other numbers for each branch. */
+static inline void draw_branch(struct draws *d, uint64_t branch)
+{
+    d->key = mix64(d->key ^ (branch + 1));
+}
+
 #endif

@@ -12,6 +12,14 @@ static void put(const struct folder_writer *w, const char *name)
     free(path);
 }
 
+static void make(const struct folder_writer *w, const char *name)
+{
+    char *path = path_join(w->path_temporary, name);
+
+    assert_int_equal(mkdir(path, 0777), 0);
+    free(path);
+}
+
 static void test_commit(void **state)
 {
     struct folder_writer w;
@@ -65,6 +73,9 @@ static void test_abort(void **state)
     scratch_open(&scratch);
     assert_int_equal(folder_writer_open(&w, scratch_path(&scratch, "new"), &e), STATUS_OK);
     put(&w, "one");
+    make(&w, "below");
+    make(&w, "below/it");
+    put(&w, "below/two");
     temporary = strdup(w.path_temporary);
     folder_writer_abort(&w);
     assert_false(file_exists(temporary));

@@ -1,3 +1,3 @@
-foreach(noun scene painter)
+foreach(noun scene painter task)
   sphinx_test(synth ${noun} LINK sphinx_synth)
 endforeach()

@@ -1,0 +1,39 @@
+/* task_parts.h - the tasks' functions, for task.c's table, and what they share. Each is described at the head of its file. */
+#ifndef SPHINX_SYNTH_TASK_PARTS_H
+#define SPHINX_SYNTH_TASK_PARTS_H
+
+#include "synth/task.h"
+
+bool task_vqa(struct question *q, struct draws *d, unsigned turn);
+bool task_choice(struct question *q, struct draws *d, unsigned turn);
+bool task_statement(struct question *q, struct draws *d, unsigned turn);
+bool task_rec(struct question *q, struct draws *d, unsigned turn);
+bool task_reg(struct question *q, struct draws *d, unsigned turn);
+bool task_relation(struct question *q, struct draws *d, unsigned turn);
+bool task_ocr(struct question *q, struct draws *d, unsigned turn);
+bool task_text_detection(struct question *q, struct draws *d, unsigned turn);
+bool task_det(struct question *q, struct draws *d, unsigned turn);
+bool task_det_all(struct question *q, struct draws *d, unsigned turn);
+bool task_pose(struct question *q, struct draws *d, unsigned turn);
+bool task_chart(struct question *q, struct draws *d, unsigned turn);
+bool task_caption(struct question *q, struct draws *d, unsigned turn);
+bool task_long_caption(struct question *q, struct draws *d, unsigned turn);
+bool task_grounded_caption(struct question *q, struct draws *d, unsigned turn);
+bool task_t2i(struct question *q, struct draws *d, unsigned turn);
+
+/* A question about texts, charts or documents for vqa (tasks_reading.c). */
+bool question_about_reading(struct question *q, struct draws *d, unsigned turn);
+
+/* An item's box, "x1,y1,x2,y2" without brackets, and a point, in fractions of the padded square. */
+void write_box(struct prose *out, const struct question *q, size_t item);
+void write_point(struct prose *out, const struct question *q, struct img_point p);
+
+/* Sorts items by their boxes' left sides. */
+void sort_from_left(const struct question *q, size_t *item, size_t n);
+/* Sorts texts by lines and, in a line, from the left. */
+void sort_reading(const struct question *q, size_t *item, size_t n);
+
+/* yes or no with even chances are drawn before anything is looked at. */
+const char *yes_no(bool yes);
+
+#endif

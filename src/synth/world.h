@@ -1,0 +1,43 @@
+/*
+ * world.h - a data set of drawn scenes in a folder that appears when it is complete:
+ *
+ *     OUT/meta.yaml                 the META list for training
+ *     OUT/annotations/TASK.json     conversations in upstream's form
+ *     OUT/images/NNNNNN.png         vector drawings; .jpg: photos
+ *     OUT/benchmarks.json           val and test: entries for `sphinx eval --task OUT/benchmarks.json --data OUT`,
+ *     OUT/eval/TASK.json            and the questions, in the forms that eval's readers "unified" and "coco" know
+ *
+ *   threads: scene ── painter ── image file                    main thread, in the order of scenes:
+ *            └─ questions ── struct scene_texts (a slot each) ── annotation files
+ *
+ * The files are the same, byte for byte, for any number of threads. Memory is that of the slots.
+ */
+#ifndef SPHINX_SYNTH_WORLD_H
+#define SPHINX_SYNTH_WORLD_H
+
+#include "core/report.h"
+#include "core/status.h"
+#include "synth/task.h"
+
+enum domain { DOMAIN_VECTOR, DOMAIN_PHOTO, DOMAIN_BOTH };
+
+struct world_options {
+    const char *out;
+    uint64_t seed;
+    size_t count;       /* of scenes */
+    enum domain domain; /* both: every other scene is a photo */
+    enum split split;
+    int side;              /* pixels of a picture's longer side: PAINTER_SIDE_MIN .. PAINTER_SIDE_MAX */
+    bool task[TASK_COUNT]; /* which are wanted */
+    int threads;           /* 1 or more */
+    const struct report *report;
+};
+
+struct world_result {
+    size_t n_questions[TASK_COUNT];
+};
+
+/* Errors: as folder.h for `out`; NOT_FOUND (no fonts), IO (the disk is full, named), NO_MEMORY, CANCELLED. Nothing is left then. */
+enum status world_write(const struct world_options *o, struct world_result *result, struct err *e);
+
+#endif

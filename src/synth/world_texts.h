@@ -1,0 +1,24 @@
+/* world_texts.h - what one scene adds to the files of a data set. */
+#ifndef SPHINX_SYNTH_WORLD_TEXTS_H
+#define SPHINX_SYNTH_WORLD_TEXTS_H
+
+#include "synth/world.h"
+
+/* JSON objects, each followed by ",\n". */
+struct scene_texts {
+    struct prose record[TASK_COUNT]; /* conversations */
+    size_t n[TASK_COUNT];            /* how many */
+    struct prose truth[TASK_COUNT];  /* records of the unified form; COCO's annotations */
+    struct prose image[TASK_COUNT];  /* COCO's images */
+    struct prose names[TASK_COUNT];  /* COCO's categories in truth, a line each, perhaps repeated */
+};
+
+/* texts are empty. What is out of memory says so (scene_texts_failed). `name` is the image's file, `index` the scene's. */
+void scene_texts_write(struct scene_texts *texts, struct question *q, const struct world_options *o,
+                       uint64_t index, const struct scene *s, const struct picture *picture,
+                       const char *name);
+bool scene_texts_failed(const struct scene_texts *texts);
+void scene_texts_clear(struct scene_texts *texts);
+void scene_texts_free(struct scene_texts *texts);
+
+#endif
