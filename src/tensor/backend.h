@@ -144,6 +144,11 @@ struct backend {
                                     const float *w, float *dw, float *dbias, int64_t height, int64_t width,
                                     int size);
 
+    /* loss[t] = -log softmax(logits[t])[target[t]]; where logits has a gradient, `weight` times that of loss[t] is added to it, so
+     * that neither direction needs memory of its own.   logits [T, vocab]   loss [T] */
+    void (*cross_entropy)(const struct exec *e, float *loss, const struct tensor *logits,
+                          const int32_t *target, float weight);
+
     /* Row row[t] of dst = row t of x, rounded to dst's dtype (f32, f16, bf16, q8_0). Fills the key/value cache. */
     void (*store_rows)(const struct exec *e, struct tensor *dst, const int32_t *row, const struct tensor *x);
 };

@@ -135,6 +135,12 @@ struct tensor *concat_columns(struct ctx *c, struct tensor *const *parts, int n)
 /* The k largest of each row, largest first, and their softmax among themselves -> [T, k]; *index [T, k] in the arena. */
 struct tensor *softmax_top_k(struct ctx *c, struct tensor *x, int k, int32_t **index);
 
+/* ---- losses: where the tape's way back begins ---------------------------------------------------------------- */
+
+/* The mean over T rows of -log softmax(logits[t])[target[t]], in float32; `weight` times its gradient is put into logits' gradient, if it
+ * has one. No rows: 0. targets are in range.   logits [T, vocab]   0 with the failure in c->err for logits NULL */
+double cross_entropy(struct ctx *c, struct tensor *logits, const int32_t *target, double weight);
+
 /* ---- maps -------------------------------------------------------------------------------------------------- */
 
 /* Non-overlapping patches of a stack of maps -> [V*(H/patch)*(W/patch), C*patch*patch], see backend.h. `linear` of it with

@@ -230,6 +230,26 @@ static void top_k_backward(struct problem *p)
     KERNEL(p)->softmax_top_k_backward(EXEC(p), &p->y, p->index, &p->in[0]);
 }
 
+/* The kernel is told the gradient of its losses, all alike, and gives both at once. */
+static const float loss_weight = 0.7f;
+
+static void cross_entropy_forward(struct problem *p)
+{
+    struct tensor x = p->in[0];
+    float losses[8];
+
+    x.grad = NULL;
+    KERNEL(p)->cross_entropy(EXEC(p), losses, &x, p->index, loss_weight);
+    for (int64_t r = 0; r < tensor_rows(&p->y); r++) tensor_f32(&p->y)[r * p->y.stride] = losses[r];
+}
+
+static void cross_entropy_backward(struct problem *p)
+{
+    float losses[8];
+
+    KERNEL(p)->cross_entropy(EXEC(p), losses, &p->in[0], p->index, loss_weight);
+}
+
 static void patches_forward(struct problem *p)
 {
     KERNEL(p)->patches(EXEC(p), &p->y, p->in[0].data, &p->map, 2);
@@ -396,6 +416,22 @@ static void moved_rows(void **state)
     fixture_end(&t);
 }
 
+static void losses(void **state)
+{
+    int32_t target[] = { 18, 0, 7, 7, 11 };
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    struct problem p = problem_of(&t, cross_entropy_forward, cross_entropy_backward);
+
+    add_input(&p, 5, 19);
+    set_output(&p, 5, 1);
+    for (int64_t i = 0; i < 5; i++) p.y.grad[i * p.y.stride] = loss_weight;
+    p.index = target;
+    check(&p, "cross_entropy");
+    fixture_end(&t);
+}
+
 static void maps(void **state)
 {
     struct fixture t;
@@ -422,8 +458,8 @@ static void maps(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        EACH_TABLE(products), EACH_TABLE(attention),  EACH_TABLE(norms), EACH_TABLE(elementwise),
-        EACH_TABLE(sums),     EACH_TABLE(moved_rows), EACH_TABLE(maps),
+        EACH_TABLE(products), EACH_TABLE(attention),  EACH_TABLE(norms),  EACH_TABLE(elementwise),
+        EACH_TABLE(sums),     EACH_TABLE(moved_rows), EACH_TABLE(losses), EACH_TABLE(maps),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -104,6 +104,40 @@ static void elementwise_kernels_match(void **state)
     fixture_end(&t);
 }
 
+static void losses_match(void **state)
+{
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (int i = 0; i < N_WIDTHS; i++) {
+        int64_t D = widths[i], T = 3 + 20 * (i % 2);
+        struct tensor x = random_matrix(&t, T, D, i % 3), definition;
+        float *want = guarded(&t, T * x.stride);
+        struct tensor got = tensor_matrix(DTYPE_F32, guarded(&t, T), T, 1),
+                      loss = tensor_matrix(DTYPE_F32, guarded(&t, T), T, 1);
+        int32_t target[23];
+
+        for (int64_t r = 0; r < T; r++) {
+            target[r] = (int32_t)(random_bits(&t) % (uint32_t)D);
+            for (int64_t c = 0; c < D; c++) tensor_f32(&x)[r * x.stride + c] *= r % 2 == 0 ? 1 : 40;
+        }
+        with_grad(&t, &x, true);
+        memcpy(want, x.grad, (size_t)(T * x.stride) * sizeof(float));
+        t.level->cross_entropy(&t.exec, got.data, &x, target, 0.3f);
+        definition = x;
+        definition.grad = want;
+        t.ref->cross_entropy(&t.exec, loss.data, &definition, target, 0.3f);
+        assert_close(&got, &loss, 1e-5, "cross_entropy T=%d D=%d", (int)T, (int)D); /* losses up to 80 */
+        for (int64_t k = 0; k < T * x.stride; k++)
+            if (!(fabsf(x.grad[k] - want[k]) <= 5e-7f)) fail_msg("gradient D=%d, number %d", (int)D, (int)k);
+        tensor_f32(&x)[D - 1] = NAN;
+        t.level->cross_entropy(&t.exec, got.data, &x, target, 0.3f);
+        assert_true(isnan(tensor_f32(&got)[0]) && !isnan(tensor_f32(&got)[1]));
+        buffers_check(&t);
+    }
+    fixture_end(&t);
+}
+
 static void threads_give_the_same_bits(void **state)
 {
     struct fixture t;
@@ -299,6 +333,7 @@ int main(void)
         EACH_LEVEL(norms_match),
         EACH_LEVEL(activations_are_accurate),
         EACH_LEVEL(elementwise_kernels_match),
+        EACH_LEVEL(losses_match),
         EACH_LEVEL(threads_give_the_same_bits),
         cmocka_unit_test(rows_are_moved_and_added),
         cmocka_unit_test(quantised_rows_are_gathered),

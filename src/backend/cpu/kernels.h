@@ -20,6 +20,7 @@
     X(activate)                                                                                              \
     X(swiglu)                                                                                                \
     X(depthwise_conv)                                                                                        \
+    X(cross_entropy)                                                                                         \
     X(store_rows)
 
 /* Plain C at every level: little work, or work that waits for memory; and the gradients. */
