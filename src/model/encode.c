@@ -93,26 +93,39 @@ static void clear_views(struct tensor *features, int64_t count, unsigned without
     }
 }
 
-struct tensor *encode_image(struct ctx *c, const struct network *n, const float *planes, unsigned without,
-                            double *seconds)
+bool encode_features(struct ctx *c, const struct network *n, const float *planes, unsigned without,
+                     struct features *f, double *seconds)
 {
     struct tensor *found[ENCODER_COUNT] = { NULL };
-    struct features f;
     struct sight s;
 
     memset(seconds, 0, ENCODER_COUNT * sizeof *seconds);
-    if (!look(c, n, planes, &s)) return NULL;
+    if (!look(c, n, planes, &s)) return false;
     for (enum encoder i = 0; i < ENCODER_COUNT; i++) {
         double start = clock_seconds();
 
         if ((n->config.variant->encoders >> i & 1) == 0) continue;
         found[i] = without >> i & 1 ? nothing(c, n, i, s.vit.count) : encode(c, n, i, &s);
-        if (found[i] == NULL) return NULL;
+        if (found[i] == NULL) return false;
         clear_views(found[i], s.vit.count, without);
         observe(c, found[i], "%s", encoder_names[i]);
         seconds[i] = clock_seconds() - start;
     }
-    f = (struct features){ found[ENCODER_CLIP], found[ENCODER_CONVNEXT], found[ENCODER_DINOV2],
-                           found[ENCODER_QFORMER] };
-    return observe(c, mixer_mix(c, &n->mixer, &f, s.vit.count), "image_tokens");
+    *f = (struct features){ found[ENCODER_CLIP], found[ENCODER_CONVNEXT], found[ENCODER_DINOV2],
+                            found[ENCODER_QFORMER] };
+    return true;
+}
+
+struct tensor *encode_mix(struct ctx *c, const struct network *n, const struct features *f)
+{
+    return observe(c, mixer_mix(c, &n->mixer, f, img_views_count(n->config.views.layout)), "image_tokens");
+}
+
+struct tensor *encode_image(struct ctx *c, const struct network *n, const float *planes, unsigned without,
+                            double *seconds)
+{
+    struct features f;
+
+    if (!encode_features(c, n, planes, without, &f, seconds)) return NULL;
+    return encode_mix(c, n, &f);
 }

@@ -12,6 +12,12 @@
 struct tensor *encode_image(struct ctx *c, const struct network *n, const float *planes, unsigned without,
                             double *seconds);
 
+/* The two halves of it. What the encoders see in an image, and the words that the mixer makes of that: in training the encoders are
+ * frozen as a rule and the mixer is not. False: the failure is in c->err. */
+bool encode_features(struct ctx *c, const struct network *n, const float *planes, unsigned without,
+                     struct features *f, double *seconds);
+struct tensor *encode_mix(struct ctx *c, const struct network *n, const struct features *f);
+
 /* Image words of one image. */
 int64_t encode_words(const struct network *n);
 

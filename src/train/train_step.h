@@ -1,12 +1,13 @@
 /*
  * train_step.h - a micro-batch through the model and back: loss and gradients. Spec 10 section 4.
  *
- *   images ── encoders, frozen: no tape ── words ─┐
- *                         trained projections: tape│
- *   ids ─────────────────────────────── embeddings ┴─ [BOS, image words, ids ...] of all samples, one after the other
+ *   images ── encoders, frozen: no tape ── features ─┐
+ *                         trained projections: tape  │
+ *   ids ─────────────────────────────── embeddings ──┴─ [BOS, image words, ids ...] of all samples, one after the other
  *        ── llama_forward ── rows behind which a target stands ── logits ── cross_entropy ── loss
  *
- * Samples are not padded: their rows follow each other (ragged batch), which computes the same.
+ * Samples are not padded: their rows follow each other (ragged batch), which computes the same. What stands behind a sample's last target
+ * has no influence and is left out.
  */
 #ifndef SPHINX_TRAIN_TRAIN_STEP_H
 #define SPHINX_TRAIN_TRAIN_STEP_H
@@ -17,10 +18,13 @@
 struct train_item {
     const struct sample *sample;
     const float *planes; /* [3, S, S] from img_prepare; NULL: no image */
+    const struct features *
+        features; /* what the encoders, frozen, make of it (encode_features), kept by the caller; NULL: from planes */
 };
 
 /* Adds `weight` times the gradient of the micro-batch's loss (mean over its targets) to the trainees'. *loss is the unweighted loss; without any
- * target 0. The arena of c is rewound. Failures are in c->err: NUMERIC for a loss that is not finite. */
+ * target 0. weight 0: the loss alone (validation), in less time and memory. The arena of c is rewound. Failures are in c->err: NUMERIC for a loss that is
+ * not finite, nothing having been added. */
 void train_micro_batch(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
                        double weight, double *loss, size_t *n_targets);
 

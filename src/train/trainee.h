@@ -13,39 +13,42 @@
 #include "model/network.h"
 
 struct trainee {
-    char *name; /* upstream's, without "llma." */
-    struct tensor
-        *slot; /* in the network; dtype f32, grad set; bf16 runs: bf16, rounded from master after each step */
-    size_t n;  /* numbers */
+    char *name;          /* upstream's, without "llma." */
+    struct tensor *slot; /* [n_slots] in the network, one below the other in master: experts, else one */
+    int n_slots;
+    int n_dims; /* the shape in an unsharded checkpoint */
+    int64_t dim[TENSOR_DIMS_MAX];
+    size_t n;             /* numbers */
     float *master, *grad; /* [n] */
-    float *mean, *square; /* [n] AdamW's moments; NULL until the optimizer has begun */
+    float *mean, *square; /* [n] AdamW's moments, zero before the first step */
+    uint16_t *rounded;    /* [n] what a bf16 run computes with; NULL: the master itself */
     bool decays;          /* weight decay: not for names that end in ".bias" or "norm.weight" */
 };
 
 /* What a run trains. */
 struct trainee_rule {
-    const char *const *only; /* [n_only] patterns (the shell's) of names; none: all but the encoders */
+    const char *const *only; /* [n_only] patterns (the shell's) of names; none: all */
     size_t n_only;
-    const char *const *except; /* [n_except] */
+    const char *const *except; /* [n_except] the same, of those to leave out */
     size_t n_except;
-    bool encoders; /* the encoders too */
+    bool encoders; /* the encoders too; else all of theirs are frozen, whatever the patterns say */
 };
 
 struct trainees {
     struct trainee *item; /* [n] in the order of network_params */
     size_t n;
     size_t n_numbers;
-    bool bf16; /* the network computes with weights rounded to bf16 */
+    bool bf16; /* the network computes with matrices rounded to bf16; vectors (norms, biases) stay float32 */
     struct arena arena;
 };
 
-/* Points the network's trained tensors to masters of their own. BAD_ARGUMENT: a pattern that matches nothing; UNSUPPORTED: a trained weight that is
- * quantised. */
+/* Points the network's trained tensors to masters of their own. BAD_ARGUMENT: a pattern that matches nothing, or nothing is left to train;
+ * UNSUPPORTED: a trained weight that is quantised. After a failure the network must not be used. */
 enum status trainees_init(struct trainees *t, struct network *n, const struct trainee_rule *rule, bool bf16,
                           struct err *e);
-void trainees_free(struct trainees *t); /* after the network; accepts a zeroed one */
+void trainees_free(struct trainees *t); /* after the network's last use; accepts a zeroed one */
 void trainees_zero_grad(struct trainees *t);
 /* The network's tensors from the masters; after each change of these. */
-void trainees_round(struct trainees *t);
+void trainees_round(struct trainees *t, int threads);
 
 #endif

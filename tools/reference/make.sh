@@ -24,6 +24,7 @@ fi
 "$PYTHON" tools/reference/scene.py tests/data/images/scene.png
 "$PYTHON" tools/reference/tiny.py tests/data/tiny tests/data/tokenizer.model
 "$PYTHON" tools/reference/goldens.py tests/data/tiny tests/data/images/scene.png tests/data/golden
+"$PYTHON" tools/reference/train.py tests/data/tiny tests/data/train
 "$PYTHON" tools/reference/gguf_files.py tests/data/tiny tests/data/tokenizer.model tests/data/gguf
 
 # What answers when no model is named.

@@ -62,21 +62,28 @@ class Sphinx:
 
     def encode_image(self, image: Image.Image) -> torch.Tensor:
         """[image_words, D], markers included."""
+        self.see(padded_resize(image, self.config["vision"]["image_size"]))
+        return self.mix(self.taps)
+
+    def see(self, planes: torch.Tensor) -> None:
+        """planes [3, S, S] -> what each encoder makes of them, into the taps."""
         vision, w, taps = self.config["vision"], self.weights, self.taps
         grid = vision["view_size"] // vision["dinov2"]["patch_size"]
-        vit, cnn = make_views(self.variant, vision, padded_resize(image, vision["image_size"]))
+        vit, cnn = make_views(self.variant, vision, planes)
         taps["views"] = vit
-        mixed = []
         if self.variant.four_encoders:
             taps["clip"] = encoders.clip_features(w, vision["clip"], vit, taps)
-            mixed.append(taps["clip"])
         taps["convnext"] = encoders.convnext_features(w, vision["convnext"], cnn, grid, taps)
         taps["dinov2"] = encoders.dinov2_features(w, vision["dinov2"], vit, taps)
-        mixed = torch.cat(mixed + [taps["convnext"], taps["dinov2"]], dim=-1)
-        queries = None
         if self.variant.four_encoders:
             taps["qformer"] = encoders.qformer_features(w, vision["qformer"], vit, taps)
-            queries = self.project("qformer_proj", taps["qformer"])
+
+    def mix(self, seen: dict[str, torch.Tensor]) -> torch.Tensor:
+        """The encoders' features -> [image_words, D]."""
+        vision, w = self.config["vision"], self.weights
+        grid = vision["view_size"] // vision["dinov2"]["patch_size"]
+        mixed = torch.cat([seen[k] for k in ("clip", "convnext", "dinov2") if k in seen], dim=-1)
+        queries = self.project("qformer_proj", seen["qformer"]) if self.variant.four_encoders else None
         words = []
         for v in range(self.variant.views):
             tokens = mixed[v]

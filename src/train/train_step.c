@@ -1,0 +1,175 @@
+/* train_step.c - see train_step.h. */
+#include "train/train_step.h"
+
+#include "model/encode.h"
+
+#include <assert.h>
+#include <math.h>
+
+/* The rows of all samples together, and what is to be said behind some of them. */
+struct rows_plan {
+    int64_t n_text, n_rows, n_targets;
+    int32_t *ids;              /* [n_text] of the samples that have a target, up to its last */
+    struct row_ref *ref;       /* [n_rows] part 0: text, part 1 + i: the words of image i */
+    int32_t *position, *first; /* [n_rows] */
+    struct row_ref *asked;     /* [n_targets] the rows behind which a target stands */
+    int32_t *target;           /* [n_targets] */
+};
+
+/* The ids that the targets depend on: all before the last one. The first id is never predicted. */
+static size_t length_used(const struct sample *s)
+{
+    size_t n = s->n;
+
+    while (n > 1 && s->labels[n - 1] == 0) n--;
+    return n - 1;
+}
+
+static bool has_image(const struct train_item *item)
+{
+    return item->planes != NULL || item->features != NULL;
+}
+
+/* Adds item i to the plan; its ids from 1 on stand behind its image, which stands behind its first. */
+static void plan_item(struct rows_plan *p, size_t i, const struct sample *s, int64_t words)
+{
+    size_t used = length_used(s);
+    int64_t start = p->n_rows;
+
+    for (size_t k = 0; k < used; k++) {
+        p->ref[p->n_rows++] = (struct row_ref){ 0, (int32_t)p->n_text };
+        p->ids[p->n_text++] = s->ids[k];
+        for (int64_t w = 0; k == 0 && w < words; w++)
+            p->ref[p->n_rows++] = (struct row_ref){ (int32_t)i + 1, (int32_t)w };
+        if (s->labels[k + 1] == 0) continue;
+        p->asked[p->n_targets] = (struct row_ref){ 0, (int32_t)(p->n_rows - 1) };
+        p->target[p->n_targets++] = s->labels[k + 1];
+    }
+    for (int64_t r = start; r < p->n_rows; r++) {
+        p->first[r] = (int32_t)start;
+        p->position[r] = (int32_t)(r - start);
+    }
+}
+
+static bool plan(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
+                 struct rows_plan *p)
+{
+    int64_t words = network_has(n, COMPONENT_MIXER) ? encode_words(n) : 0;
+    size_t n_text = 0, n_rows = 0;
+
+    memset(p, 0, sizeof *p);
+    for (size_t i = 0; i < n_items; i++) {
+        assert(items[i].sample->n >= 1);
+        if (has_image(&items[i]) && !n->sees) {
+            err_set(&c->err, STATUS_UNSUPPORTED, "a sample has an image, and the model has no encoders");
+            return false;
+        }
+        n_text += items[i].sample->n;
+        n_rows += items[i].sample->n + (has_image(&items[i]) ? (size_t)words : 0);
+    }
+    if (n_rows > INT32_MAX) {
+        err_set(&c->err, STATUS_UNSUPPORTED, "a micro-batch of %zu positions is too large", n_rows);
+        return false;
+    }
+    p->ids = ctx_alloc(c, n_text, sizeof *p->ids);
+    p->ref = ctx_alloc(c, n_rows, sizeof *p->ref);
+    p->position = ctx_alloc(c, n_rows, sizeof *p->position);
+    p->first = ctx_alloc(c, n_rows, sizeof *p->first);
+    p->asked = ctx_alloc(c, n_text, sizeof *p->asked);
+    p->target = ctx_alloc(c, n_text, sizeof *p->target);
+    if (c->err.code != STATUS_OK) return false;
+    for (size_t i = 0; i < n_items; i++) plan_item(p, i, items[i].sample, has_image(&items[i]) ? words : 0);
+    return true;
+}
+
+struct gradient_search {
+    bool found;
+};
+
+static void look_for_gradient(struct param_visitor *v, const struct param *p, struct tensor *slot)
+{
+    struct gradient_search *s = v->user;
+
+    (void)p;
+    if (slot != NULL && slot->grad != NULL) s->found = true;
+}
+
+static bool encoders_train(const struct network *n)
+{
+    struct network *visited = (struct network *)(uintptr_t)n; /* the visitor only reads */
+    struct gradient_search s = { false };
+    struct param_visitor v = { .visit = look_for_gradient, .user = &s };
+
+    for (enum component i = 0; i < COMPONENT_MIXER; i++)
+        if (network_has(n, i)) network_component_params(visited, i, &v);
+    return s.found;
+}
+
+/* The words of an item's image. Encoders that are not trained leave nothing on the tape. */
+static struct tensor *image_words(struct ctx *c, const struct network *n, const struct train_item *item,
+                                  bool encoders)
+{
+    struct features f;
+    double seconds[ENCODER_COUNT];
+    struct tape *tape = c->tape;
+    bool seen = true;
+
+    if (item->features != NULL) return encode_mix(c, n, item->features);
+    if (!encoders) c->tape = NULL;
+    seen = encode_features(c, n, item->planes, 0, &f, seconds);
+    c->tape = tape;
+    return seen ? encode_mix(c, n, &f) : NULL;
+}
+
+/* -> [n_rows, D]: text and image words in the order of the plan. */
+static struct tensor *embeddings(struct ctx *c, const struct network *n, const struct train_item *items,
+                                 size_t n_items, const struct rows_plan *p)
+{
+    struct tensor **sources = ctx_alloc(c, n_items + 1, sizeof(struct tensor *));
+    bool encoders = n->sees && encoders_train(n);
+
+    if (sources == NULL) return NULL;
+    sources[0] = llama_embed(c, &n->llama, p->ids, p->n_text);
+    for (size_t i = 0; i < n_items; i++) {
+        bool wanted = has_image(&items[i]) && length_used(items[i].sample) > 0;
+
+        sources[i + 1] = wanted ? image_words(c, n, &items[i], encoders) : NULL;
+        if (c->err.code != STATUS_OK) return NULL;
+    }
+    return gather(c, sources, p->ref, p->n_rows);
+}
+
+static double forward(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
+                      const struct rows_plan *p, double weight)
+{
+    struct llama_batch batch = { p->n_rows, p->position, NULL, p->first };
+    struct tensor **h = ctx_alloc(c, 1, sizeof(struct tensor *));
+    double loss;
+
+    if (h == NULL) return 0;
+    *h = llama_forward(c, &n->llama, embeddings(c, n, items, n_items, p), &batch, NULL);
+    loss =
+        cross_entropy(c, llama_logits(c, &n->llama, gather(c, h, p->asked, p->n_targets)), p->target, weight);
+    if (c->err.code == STATUS_OK && !isfinite(loss))
+        err_set(&c->err, STATUS_NUMERIC, "the loss is not a finite number");
+    return loss;
+}
+
+void train_micro_batch(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
+                       double weight, double *loss, size_t *n_targets)
+{
+    struct arena_mark mark = arena_mark(c->arena);
+    struct tape tape = { NULL };
+    struct rows_plan p;
+
+    *loss = 0;
+    *n_targets = 0;
+    c->tape = weight != 0 ? &tape : NULL;
+    if (plan(c, n, items, n_items, &p) && p.n_targets > 0) {
+        *loss = forward(c, n, items, n_items, &p, weight);
+        *n_targets = (size_t)p.n_targets;
+        if (c->tape != NULL && c->err.code == STATUS_OK) tape_backward(c);
+    }
+    c->tape = NULL;
+    arena_reset(c->arena, mark);
+}

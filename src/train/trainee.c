@@ -1,0 +1,186 @@
+/* trainee.c - see trainee.h. The network is walked twice: to count what is trained, and to take it over. */
+#include "train/trainee.h"
+
+#include <fnmatch.h>
+
+struct walk {
+    struct trainees *t;
+    const struct trainee_rule *rule;
+    bool *only_used, *except_used; /* the patterns that matched */
+    size_t at;                     /* filled in; while item is NULL: counted */
+    struct err err;
+};
+
+static bool any_match(const char *const *patterns, size_t n, bool *used, const char *name)
+{
+    bool found = false;
+
+    for (size_t i = 0; i < n; i++) {
+        if (fnmatch(patterns[i], name, 0) != 0) continue;
+        used[i] = true;
+        found = true;
+    }
+    return found;
+}
+
+static bool is_trained(struct walk *w, const char *name)
+{
+    bool only = any_match(w->rule->only, w->rule->n_only, w->only_used, name);
+
+    if (any_match(w->rule->except, w->rule->n_except, w->except_used, name)) return false;
+    return only || w->rule->n_only == 0;
+}
+
+static bool ends_in(const char *name, const char *end)
+{
+    size_t n = strlen(name), m = strlen(end);
+
+    return n >= m && strcmp(name + n - m, end) == 0;
+}
+
+static size_t numbers(const struct tensor *t)
+{
+    return (size_t)tensor_rows(t) * (size_t)tensor_columns(t);
+}
+
+/* The slot's numbers into its part of the master, to which it then points. */
+static void take_over(struct trainee *x, struct tensor *slot, size_t first)
+{
+    int64_t n_rows = tensor_rows(slot), width = tensor_columns(slot);
+
+    for (int64_t r = 0; r < n_rows; r++)
+        tensor_row_f32(slot, r, 0, width, x->master + first + (size_t)(r * width));
+    slot->pieces = NULL;
+    slot->stride = width;
+    slot->grad = x->grad + first;
+    slot->dtype = x->rounded != NULL ? DTYPE_BF16 : DTYPE_F32;
+    slot->data = x->rounded != NULL ? (void *)(x->rounded + first) : x->master + first;
+}
+
+static bool allocate(struct trainees *t, struct trainee *x, const struct param *p)
+{
+    struct arena *a = &t->arena;
+
+    x->name = arena_strdup(a, p->name);
+    x->master = arena_calloc(a, x->n, sizeof *x->master);
+    x->grad = arena_calloc(a, x->n, sizeof *x->grad);
+    x->mean = arena_calloc(a, x->n, sizeof *x->mean);
+    x->square = arena_calloc(a, x->n, sizeof *x->square);
+    if (t->bf16 && p->kind == PARAM_MATRIX) {
+        x->rounded = arena_calloc(a, x->n, sizeof *x->rounded);
+        if (x->rounded == NULL) return false;
+    }
+    return x->name != NULL && x->master != NULL && x->grad != NULL && x->mean != NULL && x->square != NULL;
+}
+
+static bool holds_plain_numbers(const struct param *p, const struct tensor *slot, struct err *e)
+{
+    if (dtype_info(slot->dtype)->block_elements == 1) return true;
+    err_set(e, STATUS_UNSUPPORTED,
+            "%s is %s: quantised weights cannot be trained: start from the model in f32, f16 or bf16",
+            p->name, dtype_info(slot->dtype)->name);
+    return false;
+}
+
+static void visit(struct param_visitor *v, const struct param *p, struct tensor *slot)
+{
+    struct walk *w = v->user;
+    struct trainee *x;
+    size_t first = 0;
+
+    if (slot == NULL || w->err.code != STATUS_OK || !is_trained(w, p->name)) return;
+    if (!holds_plain_numbers(p, slot, &w->err)) return;
+    w->at++;
+    if (w->t->item == NULL) return;
+    x = &w->t->item[w->at - 1];
+    x->slot = slot;
+    x->n_slots = p->experts;
+    x->n_dims = p->n_dims;
+    memcpy(x->dim, p->dim, sizeof x->dim);
+    for (int i = 0; i < x->n_slots; i++) x->n += numbers(&slot[i]);
+    x->decays = !ends_in(p->name, ".bias") && !ends_in(p->name, "norm.weight");
+    if (!allocate(w->t, x, p)) {
+        err_no_memory(&w->err, "trained weights");
+        return;
+    }
+    for (int i = 0; i < x->n_slots; i++) {
+        take_over(x, &slot[i], first);
+        first += numbers(&slot[i]);
+    }
+    w->t->n_numbers += x->n;
+}
+
+static void walk(struct walk *w, struct network *n)
+{
+    struct param_visitor v = { .visit = visit, .user = w };
+
+    w->at = 0;
+    for (enum component i = 0; i < COMPONENT_COUNT; i++) {
+        bool encoder = i < COMPONENT_MIXER;
+
+        if (network_has(n, i) && (w->rule->encoders || !encoder)) network_component_params(n, i, &v);
+    }
+}
+
+/* A pattern that matches nothing is a slip of the pen, and would train the wrong weights silently. */
+static void check_used(struct walk *w, const char *const *patterns, const bool *used, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (used[i]) continue;
+        err_set(&w->err, STATUS_BAD_ARGUMENT, "no weight%s is named like \"%.120s\"",
+                w->rule->encoders ? "" : " (the encoders' do not count, they are frozen)", patterns[i]);
+    }
+}
+
+enum status trainees_init(struct trainees *t, struct network *n, const struct trainee_rule *rule, bool bf16,
+                          struct err *e)
+{
+    struct walk w = { .t = t, .rule = rule };
+
+    memset(t, 0, sizeof *t);
+    t->bf16 = bf16;
+    w.only_used = arena_calloc(&t->arena, rule->n_only, sizeof *w.only_used);
+    w.except_used = arena_calloc(&t->arena, rule->n_except, sizeof *w.except_used);
+    if (w.only_used == NULL || w.except_used == NULL) err_no_memory(&w.err, "trained weights");
+    if (w.err.code == STATUS_OK) {
+        walk(&w, n);
+        check_used(&w, rule->only, w.only_used, rule->n_only);
+        check_used(&w, rule->except, w.except_used, rule->n_except);
+    }
+    if (w.err.code == STATUS_OK && w.at == 0)
+        err_set(&w.err, STATUS_BAD_ARGUMENT, "the patterns leave no weight to be trained");
+    if (w.err.code == STATUS_OK) {
+        t->n = w.at;
+        t->item = arena_calloc(&t->arena, t->n, sizeof *t->item);
+        if (t->item == NULL) err_no_memory(&w.err, "trained weights");
+    }
+    if (w.err.code == STATUS_OK) walk(&w, n);
+    if (w.err.code != STATUS_OK) {
+        trainees_free(t);
+        return err_set(e, w.err.code, "%s", w.err.text);
+    }
+    trainees_round(t, 1);
+    return STATUS_OK;
+}
+
+void trainees_free(struct trainees *t)
+{
+    arena_free(&t->arena);
+    memset(t, 0, sizeof *t);
+}
+
+void trainees_zero_grad(struct trainees *t)
+{
+    for (size_t i = 0; i < t->n; i++) memset(t->item[i].grad, 0, t->item[i].n * sizeof *t->item[i].grad);
+}
+
+void trainees_round(struct trainees *t, int threads)
+{
+    for (size_t i = 0; i < t->n; i++) {
+        struct trainee *x = &t->item[i];
+
+        if (x->rounded == NULL) continue;
+#pragma omp parallel for num_threads(threads) schedule(static)
+        for (size_t k = 0; k < x->n; k++) x->rounded[k] = f32_to_bf16(x->master[k]);
+    }
+}
