@@ -129,14 +129,16 @@ static struct tensor *expert(struct ctx *c, const struct llama_layer *l, const s
 
 /* Every token is answered by its best experts, weighed by the router. Ranks hold a slice of every expert. */
 static struct tensor *mixture(struct ctx *c, const struct llama_layer *l, const struct llama_config *k,
-                              struct tensor *x)
+                              struct tensor *x, struct llama_routing *routing)
 {
+    struct tensor *score = linear(c, x, &l->gate, NULL);
     int32_t *choice = NULL, *order;
     struct tensor **answers = ctx_alloc(c, (size_t)k->n_experts, sizeof(struct tensor *)), *weight, **source;
     struct row_ref *slot;
     int64_t n;
 
-    weight = softmax_top_k(c, linear(c, x, &l->gate, NULL), k->n_experts_per_token, &choice);
+    weight = softmax_top_k(c, score, k->n_experts_per_token, &choice);
+    if (routing != NULL) *routing = (struct llama_routing){ score, choice };
     source = ctx_alloc(c, 1, sizeof(struct tensor *));
     if (weight == NULL || answers == NULL || source == NULL) return NULL;
     *source = copy_to_ranks(c, x); /* each rank answers with its slice of every expert */
@@ -177,7 +179,8 @@ struct tensor *llama_forward(struct ctx *c, const struct llama *m, struct tensor
                            kv != NULL ? &kv->k[i] : NULL, kv != NULL ? &kv->v[i] : NULL);
         h = residual(c, h, x, NULL);
         x = rms_norm(c, h, &l->ffn_norm, k->norm_eps);
-        x = k->n_experts > 0 ? mixture(c, l, k, x) : feed_forward(c, l, x);
+        x = k->n_experts > 0 ? mixture(c, l, k, x, b->routing != NULL ? &b->routing[i] : NULL)
+                             : feed_forward(c, l, x);
         h = observe(c, residual(c, h, x, NULL), "llama.layer.%d", i);
         scope_end(c, scope);
         if (b->T > BATCH_ROWS) report_progress(c->report, "prefill", (uint64_t)i + 1, (uint64_t)k->n_layers);

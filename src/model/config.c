@@ -245,7 +245,7 @@ static void read_experts(const struct reader *top, struct llama_config *l)
 static void read_llama(const struct reader *r, const struct variant *variant, struct llama_config *l)
 {
     const struct llama_sizes *s = r->object != NULL ? &variant->defaults : &variant->released;
-    const json_t *scaling = get(r, "rope_scaling");
+    const json_t *scaling = get(r, "rope_scaling"), *balance = get(r, "load_balancing_weight");
 
     *l = (struct llama_config){ .dim = s->dim,
                                 .n_layers = s->n_layers,
@@ -267,6 +267,8 @@ static void read_llama(const struct reader *r, const struct variant *variant, st
         l->ffn_width = s->ffn_width;
         read_int(r, "hidden_dim", &l->ffn_width, 1);
         read_experts(r, l);
+        l->balance = variant->layout == IMG_LAYOUT_ONE ? 0.1f : 0.01f; /* upstream's two defaults */
+        if (json_is_number(balance)) l->balance = (float)json_number_value(balance);
     } else {
         l->ffn_width = ffn_width(r, l->dim);
     }

@@ -141,6 +141,11 @@ struct tensor *softmax_top_k(struct ctx *c, struct tensor *x, int k, int32_t **i
  * has one. No rows: 0. targets are in range.   logits [T, vocab]   0 with the failure in c->err for logits NULL */
 double cross_entropy(struct ctx *c, struct tensor *logits, const int32_t *target, double weight);
 
+/* How unequally busy a mixture's experts are (Fedus et al. 2021; spec 10 section 4): E / (T k) sum_e count_e mean_t softmax(logits[t])[e], which is
+ * 1 where all do alike. choice [T, k] is softmax_top_k's of the same logits, count_e how often it names e. `weight` times the gradient is put
+ * into logits' gradient, if it has one; counts have none.   logits [T, E] */
+double load_balance(struct ctx *c, struct tensor *logits, const int32_t *choice, int k, double weight);
+
 /* ---- maps -------------------------------------------------------------------------------------------------- */
 
 /* Non-overlapping patches of a stack of maps -> [V*(H/patch)*(W/patch), C*patch*patch], see backend.h. `linear` of it with

@@ -7,7 +7,7 @@
  *        ── llama_forward ── rows behind which a target stands ── logits ── cross_entropy ── loss
  *
  * Samples are not padded: their rows follow each other (ragged batch), which computes the same. What stands behind a sample's last target
- * has no influence and is left out.
+ * has no influence and is left out; so the experts' load is balanced over the rows that count, where upstream's includes padding.
  */
 #ifndef SPHINX_TRAIN_TRAIN_STEP_H
 #define SPHINX_TRAIN_TRAIN_STEP_H
@@ -23,7 +23,8 @@ struct train_item {
 };
 
 /* Adds `weight` times the gradient of the micro-batch's loss (mean over its targets) to the trainees'. *loss is the unweighted loss; without any
- * target 0. weight 0: the loss alone (validation), in less time and memory. The arena of c is rewound. Failures are in c->err: NUMERIC for a loss that is
+ * target 0. weight 0: the loss alone (validation), in less time and memory. The arena of c is rewound. With experts, load_balance's gradient is added too, times what the
+ * configuration says; *loss is without it. Failures are in c->err: NUMERIC for a loss that is
  * not finite, nothing having been added. */
 void train_micro_batch(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
                        double weight, double *loss, size_t *n_targets);

@@ -73,7 +73,7 @@ static void model_free(struct model *m)
 static struct tensor *run(struct ctx *c, void *user)
 {
     struct model *m = user;
-    struct llama_batch b = { T, positions, NULL, zeros };
+    struct llama_batch b = { T, positions, NULL, zeros, NULL };
 
     return llama_logits(c, &m->llama,
                         llama_forward(c, &m->llama, llama_embed(c, &m->llama, ids, T), &b, NULL));
@@ -179,7 +179,7 @@ static void compute_in_steps(struct model *m, struct kv_cache *kv, int step, int
     for (int t = 0; t < T; t += step) {
         int n = T - t < step ? T - t : step;
         int32_t first[T], row[T];
-        struct llama_batch b = { n, positions + t, row, first };
+        struct llama_batch b = { n, positions + t, row, first, NULL };
         struct tensor *y;
 
         for (int i = 0; i < n; i++) {
@@ -259,7 +259,8 @@ static void check_ragged(const struct llama_config *k, const char *level)
     enum { A = 4, B = 2 };
     const int32_t both[A + B] = { 1, 5, 3, 3, 1, 9 }, position[A + B] = { 0, 1, 2, 3, 0, 1 };
     const int32_t row[A + B] = { 0, 1, 2, 3, 10, 11 }, first[A + B] = { 0, 0, 0, 0, 10, 10 };
-    struct llama_batch b = { A + B, position, row, first }, alone = { B, position + A, row + A, first + A };
+    struct llama_batch b = { A + B, position, row, first, NULL },
+                       alone = { B, position + A, row + A, first + A, NULL };
     struct model m;
     struct kv_cache kv;
     struct tensor *y, *z;

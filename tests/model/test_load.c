@@ -31,7 +31,7 @@ static void run_rank(const struct comm *comm, void *user)
 {
     struct rank_model *r = (struct rank_model *)user + comm->rank;
     struct load_options o = { .paths = &r->path, .n_paths = 1, .rank = comm->rank, .ranks = comm->size };
-    struct llama_batch b = { T, positions, NULL, zeros };
+    struct llama_batch b = { T, positions, NULL, zeros, NULL };
     struct arena arena = { 0 };
     struct checkpoint *checkpoint = NULL;
     struct model_config config;

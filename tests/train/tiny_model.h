@@ -55,10 +55,11 @@ static inline size_t golden_count(const struct raw_tensor *t)
 
 static inline void tiny_model_samples(struct tiny_model *m)
 {
-    const struct raw_tensor *length = golden_tensor(m, "length"), *planes = golden_tensor(m, "planes");
+    const struct raw_tensor *length = golden_tensor(m, "length"),
+                            *planes = safetensors_find(&m->golden, "planes");
     const int32_t *ids = golden_tensor(m, "ids")->data, *labels = golden_tensor(m, "labels")->data;
-    const int32_t *image = golden_tensor(m, "image")->data;
-    size_t size = golden_count(planes) / (size_t)planes->dim[0];
+    const int32_t *image = golden_tensor(m, "image")->data; /* -1: none */
+    size_t size = planes != NULL ? golden_count(planes) / (size_t)planes->dim[0] : 0;
 
     m->n = golden_count(length);
     assert_in_range(m->n, 4, SAMPLES_MAX);
@@ -68,8 +69,8 @@ static inline void tiny_model_samples(struct tiny_model *m)
         m->samples[i] = (struct sample){ .ids = (int32_t *)(uintptr_t)ids,
                                          .labels = (int32_t *)(uintptr_t)labels,
                                          .n = n };
-        m->items[i] = (struct train_item){ &m->samples[i],
-                                           (const float *)planes->data + (size_t)image[i] * size, NULL };
+        m->items[i].sample = &m->samples[i];
+        if (image[i] >= 0) m->items[i].planes = (const float *)planes->data + (size_t)image[i] * size;
         ids += n;
         labels += n;
     }

@@ -54,17 +54,19 @@ def feed_forward(w: Weights, layer: str, x: torch.Tensor) -> torch.Tensor:
 
 
 def mixture(w: Weights, config: dict, layer: str, x: torch.Tensor, taps: Weights) -> torch.Tensor:
-    """Each row goes to its best experts, whose probabilities are scaled to sum to one.
+    """Each row goes to its best experts, whose probabilities are scaled to sum to one; taps["router.*"] keep these.
 
     taps["router.lead"] keeps the smallest lead of a chosen expert over one left out: near zero, rounding
     would decide which expert runs.
     """
     experts, chosen = config["moe"]["num_experts"], config["moe"]["num_experts_per_tok"]
     w1, w2, w3 = (w[f"{layer}.{n}"].view(experts, -1, x.shape[1]) for n in ("w1", "w2", "w3"))
-    share, index = (x @ w[f"{layer}.gate.weight"].T).softmax(-1).topk(chosen + 1, dim=-1)
+    probability = (x @ w[f"{layer}.gate.weight"].T).softmax(-1)
+    share, index = probability.topk(chosen + 1, dim=-1)
     lead = (share[:, chosen - 1] - share[:, chosen]).min()
     taps["router.lead"] = min(lead, taps.get("router.lead", lead))
     share, index = share[:, :chosen], index[:, :chosen]
+    taps[f"router.{layer}"], taps[f"router.{layer}.index"] = probability, index
     share = share / share.sum(-1, keepdim=True)
     out = torch.zeros_like(x)
     for row in range(x.shape[0]):
