@@ -4,9 +4,14 @@
  *
  *   padded_resize         [H, W] inside [M, M] of the fill color, M = max(W, H)  ->  [S, S]
  *   resized_center_crop   [H, W]  ->  shorter side S, of it the middle [S, S]
+ *   random_resized_crop   [H, W]  ->  a part of it  ->  [S, S]
  */
 #include "image/transform.h"
 
+#include <math.h>
+#include <string.h>
+
+#include "core/mix64.h"
 #include "image/resample.h"
 
 const float img_clip_mean[3] = { 0.48145466f, 0.4578275f, 0.40821073f };
@@ -111,4 +116,62 @@ enum status img_prepare(float *planes, struct img_square *square, const struct i
     img_free(&resized);
     if (square != NULL) *square = img_square_of(transform, im->width, im->height);
     return STATUS_OK;
+}
+
+/* ---- a part at random ---------------------------------------------------------------------------------- */
+
+#define AREA_MIN   0.9
+#define AREA_MAX   1.0
+#define ASPECT_MIN (3.0 / 4.0)
+#define ASPECT_MAX (4.0 / 3.0)
+
+/* The i-th number of a draw, low <= x < high. */
+static double uniform(uint64_t draw, uint64_t i, double low, double high)
+{
+    return low + (high - low) * ((double)(mix64(draw + i) >> 11) * 0x1p-53);
+}
+
+static struct img_part part_middle(int width, int height)
+{
+    struct img_part p = { .width = width, .height = height };
+    double aspect = (double)width / height;
+
+    if (aspect < ASPECT_MIN) p.height = (int)rint(width / ASPECT_MIN);
+    if (aspect > ASPECT_MAX) p.width = (int)rint(height * ASPECT_MAX);
+    p.x = (width - p.width) / 2;
+    p.y = (height - p.height) / 2;
+    return p;
+}
+
+struct img_part img_part_draw(int width, int height, uint64_t draw)
+{
+    enum { TRIES = 10, NUMBERS = 4 };
+
+    for (uint64_t i = 0; i < TRIES * NUMBERS; i += NUMBERS) {
+        double area = uniform(draw, i, AREA_MIN, AREA_MAX) * width * height;
+        double aspect = exp(uniform(draw, i + 1, log(ASPECT_MIN), log(ASPECT_MAX)));
+        double w = rint(sqrt(area * aspect)), h = rint(sqrt(area / aspect));
+
+        if (w >= 1 && w <= width && h >= 1 && h <= height)
+            return (struct img_part){ (int)uniform(draw, i + 2, 0, width - w + 1),
+                                      (int)uniform(draw, i + 3, 0, height - h + 1), (int)w, (int)h };
+    }
+    return part_middle(width, height);
+}
+
+enum status img_prepare_random(float *planes, const struct image *im, uint64_t draw, int size, struct err *e)
+{
+    struct img_part p = img_part_draw(im->width, im->height, draw);
+    struct image part, resized = { 0 };
+    enum status st = img_init(&part, p.width, p.height, e);
+
+    if (st != STATUS_OK) return st;
+    for (int y = 0; y < p.height; y++)
+        memcpy(part.rgb + (size_t)y * (size_t)p.width * 3,
+               im->rgb + ((size_t)(p.y + y) * (size_t)im->width + (size_t)p.x) * 3, (size_t)p.width * 3);
+    st = img_resize(&resized, &part, size, size, e);
+    if (st == STATUS_OK) img_normalize(planes, &resized);
+    img_free(&resized);
+    img_free(&part);
+    return st;
 }

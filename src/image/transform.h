@@ -5,6 +5,8 @@
 #ifndef SPHINX_IMAGE_TRANSFORM_H
 #define SPHINX_IMAGE_TRANSFORM_H
 
+#include <stdint.h>
+
 #include "image/image.h"
 
 enum img_transform {
@@ -44,6 +46,18 @@ void img_normalize(float *planes, const struct image *im);
 /* Both steps: planes [3, size, size]. *square, if wanted, receives the way back. */
 enum status img_prepare(float *planes, struct img_square *square, const struct image *im,
                         enum img_transform transform, int size, struct err *e);
+
+/* A part of a picture, in its pixels. */
+struct img_part {
+    int x, y, width, height;
+};
+
+/* What torchvision's RandomResizedCrop cuts out with scale (0.9, 1) and ratio (3/4, 4/3), upstream's for training: an area and an aspect at
+ * random, where these fit, at a random place; else the largest part in the middle whose aspect is allowed. The same for the same draw. */
+struct img_part img_part_draw(int width, int height, uint64_t draw);
+
+/* img_prepare with that part, resized to the square. */
+enum status img_prepare_random(float *planes, const struct image *im, uint64_t draw, int size, struct err *e);
 
 /* CLIP's pixel statistics, red green blue; DINOv2's stand in views.c, which leads from one to the other. */
 extern const float img_clip_mean[3], img_clip_std[3];

@@ -6,6 +6,8 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/mix64.h"
+#include "image/resample.h"
 #include "image/transform.h"
 
 /* The table of the specification, from torchvision in float32. */
@@ -89,6 +91,53 @@ static void test_prepare(void **state)
     img_free(&im);
 }
 
+/* Parts lie on the picture, have an area and an aspect that are allowed, and are where chance wills. */
+static void test_part_drawn(void **state)
+{
+    int n_left = 0, n_wide = 0;
+
+    (void)state;
+    for (uint64_t draw = 0; draw < 4000; draw++) {
+        struct img_part p = img_part_draw(200, 210, mix64(draw));
+        double area = (double)p.width * p.height / (200 * 210), aspect = (double)p.width / p.height;
+
+        assert_true(p.x >= 0 && p.y >= 0 && p.x + p.width <= 200 && p.y + p.height <= 210);
+        assert_true(area > 0.89 && area <= 1.0 && aspect > 0.74 && aspect < 1.35);
+        n_left += p.x < (200 - p.width + 1) / 2;
+        n_wide += aspect > 200.0 / 210;
+    }
+    assert_in_range(n_left, 1000, 3000);
+    assert_in_range(n_wide, 1000, 3000);
+    for (uint64_t draw = 0; draw < 10; draw++) { /* no such part: the middle */
+        struct img_part wide = img_part_draw(1000, 90, draw), high = img_part_draw(1, 65535, draw);
+
+        assert_true(wide.x == 440 && wide.y == 0 && wide.width == 120 && wide.height == 90);
+        assert_true(high.x == 0 && high.width == 1 && high.height == 1 && high.y == 32767);
+    }
+}
+
+static void test_prepare_random(void **state)
+{
+    float planes[3 * 20 * 20], want[3 * 20 * 20];
+    struct img_part p = img_part_draw(50, 40, 7);
+    struct image im, part, resized;
+
+    (void)state;
+    assert_int_equal(img_init(&im, 50, 40, NULL), STATUS_OK);
+    for (int i = 0; i < 50 * 40 * 3; i++) im.rgb[i] = (unsigned char)mix64((uint64_t)i);
+    assert_int_equal(img_init(&part, p.width, p.height, NULL), STATUS_OK);
+    for (int y = 0; y < p.height; y++)
+        for (int i = 0; i < 3 * p.width; i++)
+            part.rgb[y * 3 * p.width + i] = im.rgb[(p.y + y) * 150 + 3 * p.x + i];
+    assert_int_equal(img_resize(&resized, &part, 20, 20, NULL), STATUS_OK);
+    img_normalize(want, &resized);
+    assert_int_equal(img_prepare_random(planes, &im, 7, 20, NULL), STATUS_OK);
+    assert_memory_equal(planes, want, sizeof want);
+    img_free(&im);
+    img_free(&part);
+    img_free(&resized);
+}
+
 static void test_sizes_refused(void **state)
 {
     struct image im, out;
@@ -110,6 +159,7 @@ int main(void)
         cmocka_unit_test(test_normalize),      cmocka_unit_test(test_square_padded),
         cmocka_unit_test(test_square_cropped), cmocka_unit_test(test_square_clamp),
         cmocka_unit_test(test_prepare),        cmocka_unit_test(test_sizes_refused),
+        cmocka_unit_test(test_part_drawn),     cmocka_unit_test(test_prepare_random),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
