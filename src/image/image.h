@@ -53,6 +53,8 @@ void img_free(struct image *im); /* accepts an empty image; leaves it empty */
 
 /* An image file in PNG: to memory that the caller frees, or to a file that is replaced atomically. */
 enum status img_png_encode(const struct image *im, unsigned char **data, size_t *size, struct err *e);
+/* In a third of the time and a little larger: for thousands of drawings. */
+enum status img_png_encode_fast(const struct image *im, unsigned char **data, size_t *size, struct err *e);
 enum status img_png_write(const struct image *im, const char *path, struct err *e);
 
 /* The same in JPEG, of quality 1..100 as libjpeg counts, colors at half the resolution. Errors: UNSUPPORTED (a side over 65500),

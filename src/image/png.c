@@ -98,12 +98,14 @@ enum status img_png_decode(struct image *im, const struct img_source *s, struct 
     return st;
 }
 
-enum status img_png_encode(const struct image *im, unsigned char **data, size_t *size, struct err *e)
+static enum status encode(const struct image *im, png_uint_32 flags, unsigned char **data, size_t *size,
+                          struct err *e)
 {
     png_image header = { .version = PNG_IMAGE_VERSION,
                          .width = (png_uint_32)im->width,
                          .height = (png_uint_32)im->height,
-                         .format = PNG_FORMAT_RGB };
+                         .format = PNG_FORMAT_RGB,
+                         .flags = flags };
     png_alloc_size_t n = PNG_IMAGE_PNG_SIZE_MAX(header);
     unsigned char *buffer = malloc(n), *shrunk;
 
@@ -118,6 +120,16 @@ enum status img_png_encode(const struct image *im, unsigned char **data, size_t 
     *data = shrunk != NULL ? shrunk : buffer;
     *size = n;
     return STATUS_OK;
+}
+
+enum status img_png_encode(const struct image *im, unsigned char **data, size_t *size, struct err *e)
+{
+    return encode(im, 0, data, size, e);
+}
+
+enum status img_png_encode_fast(const struct image *im, unsigned char **data, size_t *size, struct err *e)
+{
+    return encode(im, PNG_IMAGE_FLAG_FAST, data, size, e);
 }
 
 enum status img_png_write(const struct image *im, const char *path, struct err *e)

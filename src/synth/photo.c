@@ -11,10 +11,21 @@
 
 enum { LATTICE = 34, PASSES_MAX = 16 }; /* points of a grain's grid, a side */
 
-/* A picture in 16 bits a channel: 8 of them below the point. */
+/* Between which points of a grain's grid a pixel lies, and how far from the first. */
+struct grain_place {
+    unsigned first;
+    float part;
+};
+
+/* What is the same for all pixels of a column. */
+struct column {
+    struct grain_place coarse, fine;
+    float across; /* -1 at the left, 1 at the right */
+};
+
 struct photo_scratch {
-    int side;
-    uint16_t *pixel; /* [side, side, 3] */
+    uint16_t *pixel;       /* [side, side, 3], 8 of the bits below the point */
+    struct column *column; /* [side] */
 };
 
 struct photo_scratch *photo_scratch_open(int side)
@@ -23,9 +34,9 @@ struct photo_scratch *photo_scratch_open(int side)
     size_t n = (size_t)side;
 
     if (b == NULL) return NULL;
-    b->side = side;
     b->pixel = malloc(n * n * 3 * sizeof *b->pixel);
-    if (b->pixel != NULL) return b;
+    b->column = malloc(n * sizeof *b->column);
+    if (b->pixel != NULL && b->column != NULL) return b;
     photo_scratch_close(b);
     return NULL;
 }
@@ -34,6 +45,7 @@ void photo_scratch_close(struct photo_scratch *b)
 {
     if (b == NULL) return;
     free(b->pixel);
+    free(b->column);
     free(b);
 }
 
@@ -104,23 +116,28 @@ static void draw_grain(struct grain *g, struct draws *d, double step)
     }
 }
 
-/* The row of the grid's values at a height, between its two rows. */
-static void grain_row(const struct grain *g, double y, double *row)
+static struct grain_place grain_place(const struct grain *g, int pixel)
 {
-    double at = y / g->step;
-    size_t i = (size_t)at % (LATTICE - 1);
-    double part = at - floor(at);
+    double at = pixel / g->step;
 
-    for (size_t x = 0; x < LATTICE; x++)
-        row[x] = g->value[i][x] + part * (g->value[i + 1][x] - g->value[i][x]);
+    return (struct grain_place){ (unsigned)at % (LATTICE - 1), (float)(at - floor(at)) };
 }
 
-static double grain_at(const struct grain *g, const double *row, double x)
+/* The grid's values at a height, between its two rows. */
+static void grain_row(const struct grain *g, int y, float *row)
 {
-    double at = x / g->step, part = at - floor(at);
-    size_t i = (size_t)at % (LATTICE - 1);
+    struct grain_place at = grain_place(g, y);
 
-    return row[i] + part * (row[i + 1] - row[i]);
+    for (size_t x = 0; x < LATTICE; x++) {
+        float above = (float)g->value[at.first][x], below = (float)g->value[at.first + 1][x];
+
+        row[x] = above + at.part * (below - above);
+    }
+}
+
+static inline float grain_at(struct grain_place at, const float *row)
+{
+    return row[at.first] + at.part * (row[at.first + 1] - row[at.first]);
 }
 
 /* ---- the view -------------------------------------------------------------------------------------------------- */
@@ -143,7 +160,7 @@ struct layer {
     int width, height;
 };
 
-static uint32_t layer_pixel(const struct layer *l, ptrdiff_t x, ptrdiff_t y)
+static inline uint32_t layer_pixel(const struct layer *l, ptrdiff_t x, ptrdiff_t y)
 {
     uint32_t pixel;
 
@@ -153,21 +170,28 @@ static uint32_t layer_pixel(const struct layer *l, ptrdiff_t x, ptrdiff_t y)
 }
 
 /* Four channels, alpha last, of the point (x, y) between pixels' middles, 0 .. 255. False: nothing is there. */
-static bool sample(const struct layer *l, double x, double y, float *channel)
+static inline bool sample(const struct layer *l, double x, double y, float *channel)
 {
-    double fx = floor(x - 0.5), fy = floor(y - 0.5);
-    float u = (float)(x - 0.5 - fx), v = (float)(y - 0.5 - fy);
-    float weight[4] = { (1 - u) * (1 - v), u * (1 - v), (1 - u) * v, u * v };
-    uint32_t pixel[4];
+    ptrdiff_t left, top;
+    uint32_t a, b, c, d;
+    float u, v;
 
     if (!(x > -1 && y > -1 && x < l->width + 1 && y < l->height + 1)) return false;
-    for (int i = 0; i < 4; i++) pixel[i] = layer_pixel(l, (ptrdiff_t)fx + i % 2, (ptrdiff_t)fy + i / 2);
-    if ((pixel[0] | pixel[1] | pixel[2] | pixel[3]) == 0) return false;
-    for (int k = 0; k < 4; k++) {
-        unsigned shift = k == 3 ? 24 : 16 - 8 * (unsigned)k;
+    left = (ptrdiff_t)(x + 1.5) - 2; /* floor(x - 0.5) of what is above -1.5 */
+    top = (ptrdiff_t)(y + 1.5) - 2;
+    a = layer_pixel(l, left, top);
+    b = layer_pixel(l, left + 1, top);
+    c = layer_pixel(l, left, top + 1);
+    d = layer_pixel(l, left + 1, top + 1);
+    if ((a | b | c | d) == 0) return false;
+    u = (float)(x - 0.5 - (double)left);
+    v = (float)(y - 0.5 - (double)top);
+    for (unsigned k = 0; k < 4; k++) {
+        unsigned shift = k == 3 ? 24 : 16 - 8 * k;
+        float above = (float)(a >> shift & 255) * (1 - u) + (float)(b >> shift & 255) * u;
+        float below = (float)(c >> shift & 255) * (1 - u) + (float)(d >> shift & 255) * u;
 
-        channel[k] = 0;
-        for (int i = 0; i < 4; i++) channel[k] += weight[i] * (float)(pixel[i] >> shift & 255);
+        channel[k] = above + v * (below - above);
     }
     return true;
 }
@@ -176,34 +200,39 @@ struct view {
     const struct scene *s;
     struct layer things, ground;
     struct grain coarse, fine;
-    double inverse[9]; /* from pixels to pixels */
+    const struct column *column; /* [ground.width] */
+    double inverse[9];           /* from pixels to pixels */
 };
+
+/* 8 bits below the point. */
+static inline uint16_t held(float value)
+{
+    return (uint16_t)(value <= 0 ? 0 : value >= 255 ? 255 * 256 : value * 256);
+}
 
 static void expose_row(const struct view *v, int y, uint16_t *out)
 {
     const struct camera *c = &v->s->camera;
-    const double *m = v->inverse;
-    double coarse[LATTICE], fine[LATTICE], dx = cos(c->light_angle), dy = sin(c->light_angle);
-    double fy = (2.0 * y - v->ground.height) / v->ground.height;
+    const double *m = v->inverse, py = y + 0.5;
+    float coarse[LATTICE], fine[LATTICE], grain = (float)c->grain, light = (float)c->light;
+    float dx = light * cosf((float)c->light_angle), dy = light * sinf((float)c->light_angle);
+    float fy = (2.0F * (float)y - (float)v->ground.height) / (float)v->ground.height;
+    float level = (float)c->ambient + dy * fy - 0.25F * light * fy * fy;
 
     grain_row(&v->coarse, y, coarse);
     grain_row(&v->fine, y, fine);
     for (int x = 0; x < v->ground.width; x++, out += 3) {
-        double px = x + 0.5, py = y + 0.5, w = m[6] * px + m[7] * py + m[8];
-        double grain = c->grain * (0.6 * grain_at(&v->coarse, coarse, x) + 0.4 * grain_at(&v->fine, fine, x));
-        double fx = (2.0 * x - v->ground.width) / v->ground.width;
-        float light =
-            (float)(c->ambient + c->light * (dx * fx + dy * fy) - c->light * 0.25 * (fx * fx + fy * fy));
+        const struct column *at = &v->column[x];
+        double px = x + 0.5, w = 1 / (m[6] * px + m[7] * py + m[8]);
+        float texture = grain * (0.6F * grain_at(at->coarse, coarse) + 0.4F * grain_at(at->fine, fine));
+        float here = level + (dx - 0.25F * light * at->across) * at->across;
+        float thing[4] = { 0, 0, 0, 0 }, clear;
         uint32_t ground = layer_pixel(&v->ground, x, y);
-        float thing[4] = { 0, 0, 0, 0 };
 
-        sample(&v->things, (m[0] * px + m[1] * py + m[2]) / w, (m[3] * px + m[4] * py + m[5]) / w, thing);
-        for (int k = 0; k < 3; k++) {
-            float under = (float)(ground >> (16 - 8 * k) & 255) + (float)grain;
-            float value = (thing[k] + under * (1 - thing[3] / 255)) * light;
-
-            out[k] = (uint16_t)(fminf(fmaxf(value, 0), 255) * 256);
-        }
+        sample(&v->things, (m[0] * px + m[1] * py + m[2]) * w, (m[3] * px + m[4] * py + m[5]) * w, thing);
+        clear = 1 - thing[3] * (1 / 255.0F);
+        for (unsigned k = 0; k < 3; k++)
+            out[k] = held((thing[k] + ((float)(ground >> (16 - 8 * k) & 255) + texture) * clear) * here);
     }
 }
 
@@ -273,6 +302,10 @@ void photo_take(struct image *im, const struct scene *s, cairo_surface_t *things
     v.ground = layer_of(ground, im);
     draw_grain(&v.coarse, &d, 17.3 * scale);
     draw_grain(&v.fine, &d, 3.7 * scale);
+    for (int x = 0; x < im->width; x++)
+        b->column[x] = (struct column){ grain_place(&v.coarse, x), grain_place(&v.fine, x),
+                                        (2.0F * (float)x - (float)im->width) / (float)im->width };
+    v.column = b->column;
     invert(v.inverse, s->camera.matrix);
     for (size_t i = 0; i < 3; i++) { /* units to pixels on both sides */
         v.inverse[6 + i] /= scale;

@@ -71,7 +71,7 @@ static enum status write_image(struct worker *k, const struct scene *s, const st
     unsigned char *data = NULL;
     size_t size = 0;
     enum status st = s->photo ? img_jpeg_encode(im, s->camera.quality, &data, &size, &k->err)
-                              : img_png_encode(im, &data, &size, &k->err);
+                              : img_png_encode_fast(im, &data, &size, &k->err);
 
     prose_clear(&k->path);
     prose_add(&k->path, "%s/images/%s", k->world->folder.path_temporary, name);

@@ -1,6 +1,7 @@
 /*
  * test_draw.c - shapes against Pillow's pixels, skeletons, labels, and the written PNG.
  */
+#include "support/fonts.h"
 #include "support/golden.h"
 
 #include <math.h>
@@ -10,14 +11,6 @@
 #include <zlib.h>
 
 #include "image/draw.h"
-
-/* Read by LeakSanitizer: fontconfig keeps patterns for the life of the process, behind encoded pointers. The
- * same for valgrind is in tests/support/valgrind.supp. */
-__attribute__((visibility("default"))) const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-    return "leak:libfontconfig";
-}
 
 static unsigned checksum(const struct image *im)
 {

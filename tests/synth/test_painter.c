@@ -2,6 +2,8 @@
  * test_painter.c - boxes are where things are: each item is painted alone and what has changed in the picture is compared with its box.
  * Blur, noise and shadow reach further than things do and are switched off.
  */
+#include "support/fonts.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

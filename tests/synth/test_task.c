@@ -2,6 +2,8 @@
  * test_task.c - questions have one right answer, the one that is given: phrases are read back by code of the test's own and held against the
  * scene; answers with places are read by the grammar that reads the model's.
  */
+#include "support/fonts.h"
+
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

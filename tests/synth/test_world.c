@@ -1,0 +1,162 @@
+/* test_world.c - data sets: the same bytes for any number of threads, files that are JSON, and nothing left of what is given up. */
+#include "support/fonts.h"
+#include "support/scratch.h"
+
+#include <jansson.h>
+#include <stdatomic.h>
+
+#include "core/file.h"
+#include "synth/world.h"
+
+static struct world_options options(const char *out, int threads)
+{
+    struct world_options o = { .out = out,
+                               .seed = 2,
+                               .count = 300,
+                               .domain = DOMAIN_BOTH,
+                               .split = SPLIT_TEST,
+                               .side = 64,
+                               .threads = threads };
+
+    for (enum task t = 0; t < TASK_COUNT; t++) o.task[t] = true;
+    return o;
+}
+
+static void write_world(struct world_result *r, const struct world_options *o)
+{
+    struct err e = { 0 };
+
+    assert_int_equal(world_write(o, r, &e), STATUS_OK);
+}
+
+static void compare(const struct scratch *s, const char *name)
+{
+    char a[128], b[128];
+    struct file_map x, y;
+    struct err e = { 0 };
+
+    snprintf(a, sizeof a, "one/%s", name);
+    snprintf(b, sizeof b, "three/%s", name);
+    assert_int_equal(file_map_open(&x, scratch_path(s, a), &e), STATUS_OK);
+    assert_int_equal(file_map_open(&y, scratch_path(s, b), &e), STATUS_OK);
+    assert_true(x.size > 0 && x.size == y.size);
+    assert_memory_equal(x.data, y.data, x.size);
+    file_map_close(&x);
+    file_map_close(&y);
+}
+
+static json_t *read_json(const struct scratch *s, const char *folder, const char *name)
+{
+    char path[128];
+    json_error_t error;
+    json_t *root;
+
+    snprintf(path, sizeof path, "one/%s/%s.json", folder, name);
+    root = json_load_file(scratch_path(s, path), JSON_REJECT_DUPLICATES, &error);
+    assert_non_null(root);
+    return root;
+}
+
+/* Every record has an image that is there, and both sides of a conversation. */
+static void check_records(const struct scratch *s, enum task task, size_t n)
+{
+    json_t *root = read_json(s, "annotations", task_rows[task].name), *record;
+    size_t i;
+
+    assert_int_equal(json_array_size(root), n);
+    json_array_foreach(root, i, record)
+    {
+        json_t *turns = json_object_get(record, "conversations");
+        char path[128];
+
+        snprintf(path, sizeof path, "one/images/%s", json_string_value(json_object_get(record, "image")));
+        assert_true(file_exists(scratch_path(s, path)));
+        assert_int_equal(json_array_size(turns), 2);
+        for (size_t k = 0; k < 2; k++) {
+            json_t *turn = json_array_get(turns, k);
+
+            assert_string_equal(json_string_value(json_object_get(turn, "from")), k == 0 ? "human" : "gpt");
+            assert_true(json_string_length(json_object_get(turn, "value")) > 0);
+        }
+    }
+    json_decref(root);
+}
+
+/* Records of the unified form, as many as there are conversations; or COCO's lists, whose references lead somewhere. */
+static void check_truth(const struct scratch *s, enum task task, size_t n)
+{
+    json_t *root = read_json(s, "eval", task_rows[task].name);
+
+    if (json_is_array(root)) {
+        assert_int_equal(json_array_size(root), n);
+    } else {
+        json_t *objects = json_object_get(root, "annotations"), *object, *names = json_object();
+        size_t i;
+
+        json_array_foreach(json_object_get(root, "categories"), i, object)
+            json_object_set(names, json_string_value(json_object_get(object, "id")), object);
+        assert_int_equal(json_object_size(names), json_array_size(json_object_get(root, "categories")));
+        assert_true(json_array_size(objects) >= json_array_size(json_object_get(root, "images")));
+        json_array_foreach(objects, i, object) assert_non_null(
+            json_object_get(names, json_string_value(json_object_get(object, "category_id"))));
+        json_decref(names);
+    }
+    json_decref(root);
+}
+
+static void test_files(void **state)
+{
+    struct world_result one, three;
+    struct world_options o;
+    struct scratch s;
+    char name[64];
+
+    (void)state;
+    scratch_open(&s);
+    o = options(scratch_path(&s, "one"), 1);
+    write_world(&one, &o);
+    o = options(scratch_path(&s, "three"), 3);
+    write_world(&three, &o);
+    assert_memory_equal(&one, &three, sizeof one);
+    for (enum task t = 0; t < TASK_COUNT; t++) {
+        assert_true(one.n_questions[t] > 0);
+        snprintf(name, sizeof name, "annotations/%s.json", task_rows[t].name);
+        compare(&s, name);
+        snprintf(name, sizeof name, "eval/%s.json", task_rows[t].name);
+        compare(&s, name);
+        check_records(&s, t, one.n_questions[t]);
+        check_truth(&s, t, one.n_questions[t]);
+    }
+    for (unsigned i = 0; i < 300; i++) {
+        snprintf(name, sizeof name, "images/%06u.%s", i, i % 2 == 1 ? "jpg" : "png");
+        compare(&s, name);
+    }
+    compare(&s, "meta.yaml");
+    compare(&s, "benchmarks.json");
+    scratch_close(&s);
+}
+
+/* Stopped before the first scene: no folder, and nothing beside it. */
+static void test_stopped(void **state)
+{
+    atomic_bool stop = true;
+    struct report report = { .cancel = &stop };
+    struct world_result r;
+    struct world_options o;
+    struct scratch s;
+    struct err e = { 0 };
+
+    (void)state;
+    scratch_open(&s);
+    o = options(scratch_path(&s, "none"), 2);
+    o.report = &report;
+    assert_int_equal(world_write(&o, &r, &e), STATUS_CANCELLED);
+    assert_int_equal(rmdir(s.path), 0); /* it is empty */
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_files), cmocka_unit_test(test_stopped) };
+
+    return cmocka_run_group_tests(tests, NULL, NULL);
+}
