@@ -39,17 +39,17 @@ const struct task_row task_rows[TASK_COUNT] = {
     [TASK_CHART] = { "chart", "charts", "Convert this chart to a table.", "", SCORING_TEXT, "anls", 96, 1,
                      task_chart },
     [TASK_CAPTION] = { "caption", "short captions", "Provide a one-sentence caption for the provided image.",
-                       "", SCORING_TEXT, "saved", 128, 1, task_caption },
+                       "", SCORING_TEXT, "anls", 128, 1, task_caption },
     [TASK_LONG_CAPTION] = { "long_caption", "long captions",
-                            "Generate a detailed description about the image.", "", SCORING_TEXT, "saved",
-                            320, 1, task_long_caption },
+                            "Generate a detailed description about the image.", "", SCORING_TEXT, "anls", 320,
+                            1, task_long_caption },
     [TASK_GROUNDED_CAPTION] = { "grounded_caption", "grounded captions",
                                 "Describe the image concisely. Include the bounding box for each mentioned "
                                 "object.",
                                 "", SCORING_OBJECTS, "detection", 512, 1, task_grounded_caption },
     [TASK_T2I] = { "t2i", "prompts for images",
                    "Write a prompt from which a text-to-image model could draw this image.", "", SCORING_TEXT,
-                   "saved", 160, 1, task_t2i },
+                   "anls", 160, 1, task_t2i },
 };
 
 enum task task_find(const char *name)

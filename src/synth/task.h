@@ -20,10 +20,10 @@
  *   det_all           shapes and people            detection
  *   pose              a person                     pose
  *   chart             charts                       anls
- *   caption           everything                   saved
- *   long_caption      everything                   saved
+ *   caption           everything                   anls
+ *   long_caption      everything                   anls
  *   grounded_caption  shapes, people and texts     detection, of what is told by shape and color
- *   t2i               everything                   saved
+ *   t2i               everything                   anls
  */
 #ifndef SPHINX_SYNTH_TASK_H
 #define SPHINX_SYNTH_TASK_H

@@ -52,7 +52,7 @@ static void write_truth(struct writing *w, enum task task, unsigned turn)
     if (task_rows[task].scoring == SCORING_BOX) {
         const double *box = w->picture->place[q->subject].box;
 
-        prose_add(out, ", \"question_id\": \"height%d_width%d\", \"gt_answers\": [%.3f, %.3f, %.3f, %.3f]",
+        prose_add(out, ", \"question_id\": \"height%d_width%d\", \"gt_answers\": [%.6f, %.6f, %.6f, %.6f]",
                   im->height, im->width, box[0], box[1], box[2], box[3]);
     } else {
         prose_add(out, ", \"question_id\": \"%" PRIu64 "_%u\", \"gt_answers\": ", w->index, turn);
@@ -98,7 +98,7 @@ static void write_object(struct writing *w, enum task task, size_t item, const c
 
     prose_add(out, "{\"image_id\": %" PRIu64 ", \"category_id\": ", w->index);
     prose_add_json(out, category);
-    prose_add(out, ", \"bbox\": [%.3f, %.3f, %.3f, %.3f], \"area\": %.3f, \"iscrowd\": 0", box[0], box[1],
+    prose_add(out, ", \"bbox\": [%.6f, %.6f, %.6f, %.6f], \"area\": %.3f, \"iscrowd\": 0", box[0], box[1],
               width, height, width * height);
     if (task == TASK_POSE) write_joints(out, &w->s->items[item], &w->picture->place[item]);
     prose_add(out, "},\n");
