@@ -5,6 +5,7 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <string.h>
 
 #include "synth/words.h"
 
@@ -132,6 +133,9 @@ void scene_draw_chart(struct scene *s, struct draws *d)
     draw_order(d, order, sizeof colors / sizeof *colors);
     for (size_t i = 0; i < c->n; i++) c->color[i] = colors[order[same && c->kind != CHART_PIE ? 0 : i]];
     word_labels(d, label, c->n);
+    for (size_t i = 0; i < c->n; i++) {
+        if (c->n == SCENE_BARS_MAX && strlen(label[i]) > 3) c->n--; /* there is no room for five such */
+    }
     add_label(s, ROLE_TITLE, word_title(d), SCENE_SIDE / 2, 11, 12.5)->font = FONT_SANS_BOLD;
     s->items[0].room = 80;
     if (c->kind == CHART_PIE) {
