@@ -66,33 +66,41 @@ static size_t space_size(const char *text)
     };
 
     if (*text == '\0') return 0;
-    if (strchr(" \t\n\r\f\v\x1c\x1d\x1e\x1f", *text) != NULL) return 1;
+    if ((unsigned char)*text < 0x80) return strchr(" \t\n\r\f\v\x1c\x1d\x1e\x1f", *text) != NULL;
     for (size_t i = 0; i < sizeof wide / sizeof *wide; i++)
         if (strncmp(text, wide[i], strlen(wide[i])) == 0) return strlen(wide[i]);
     return 0;
 }
 
+/* Where the white space begins that [text, end) ends in. */
+static char *spaces_behind(char *text, char *end)
+{
+    while (end > text) {
+        char *last = end - 1; /* becomes the last character's first byte */
+
+        while (last > text && ((unsigned char)*last & 0xC0) == 0x80) last--;
+        if (space_size(last) == 0) break;
+        end = last;
+    }
+    return end;
+}
+
 /* Without "<image>", then without white space at both ends. */
 static const char *text_strip(const char *text, struct arena *a)
 {
-    char *copy = arena_strdup(a, text), *to = copy, *end;
+    char *copy = arena_strdup(a, text), *to = copy;
+    const char *from = text;
     size_t size;
 
     if (copy == NULL) return NULL;
-    for (const char *from = text; *from != '\0';) {
-        if (strncmp(from, IMAGE_MARK, sizeof IMAGE_MARK - 1) == 0)
-            from += sizeof IMAGE_MARK - 1;
-        else
-            *to++ = *from++;
+    for (const char *mark; (mark = strstr(from, IMAGE_MARK)) != NULL; from = mark + sizeof IMAGE_MARK - 1) {
+        memcpy(to, from, (size_t)(mark - from));
+        to += mark - from;
     }
-    *to = '\0';
+    size = strlen(from);
+    memcpy(to, from, size);
+    *spaces_behind(copy, to + size) = '\0';
     while ((size = space_size(copy)) > 0) copy += size;
-    end = copy; /* behind the last character that is no space */
-    for (const char *at = copy; *at != '\0'; at += size > 0 ? size : 1) {
-        size = space_size(at);
-        if (size == 0) end = copy + (at - copy) + 1;
-    }
-    *end = '\0';
     return copy;
 }
 

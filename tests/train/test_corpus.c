@@ -148,6 +148,19 @@ static void test_dialogues(void **state)
     corpus_close(c);
 }
 
+/* Image marks go wherever they stand, and then what is white at both ends, of any kind. */
+static void test_stripped(void **state)
+{
+    struct corpus *c;
+
+    (void)state;
+    put("w.json",
+        "[{" TURNS("\\u2003<image> \\u0085\\n", "\"\\t<image>x <image>y<image>\\u00a0\\u3000\\n\"") "}]");
+    c = open_corpus("META: [{path: w.json}]", 0);
+    check_item(c, 0, "### Human: \n### Assistant: x y\n###", NULL);
+    corpus_close(c);
+}
+
 static void test_singles(void **state)
 {
     struct corpus *c;
@@ -356,10 +369,10 @@ static void test_bad_items(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dialogues),          cmocka_unit_test(test_singles),
-        cmocka_unit_test(test_captions_and_texts), cmocka_unit_test(test_ratio),
-        cmocka_unit_test(test_bad_configurations), cmocka_unit_test(test_bad_files),
-        cmocka_unit_test(test_bad_items),
+        cmocka_unit_test(test_dialogues), cmocka_unit_test(test_stripped),
+        cmocka_unit_test(test_singles),   cmocka_unit_test(test_captions_and_texts),
+        cmocka_unit_test(test_ratio),     cmocka_unit_test(test_bad_configurations),
+        cmocka_unit_test(test_bad_files), cmocka_unit_test(test_bad_items),
     };
     int failed;
 
