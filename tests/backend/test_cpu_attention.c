@@ -210,13 +210,75 @@ static void many_rows_are_independent(void **state)
     fixture_end(&t);
 }
 
+/* q, k and v with gradients of ones, to which the kernel adds. */
+static void reset_gradients(struct tensor *const x[3])
+{
+    for (int i = 0; i < 3; i++)
+        for (int64_t n = 0; n < tensor_rows(x[i]) * x[i]->stride; n++) x[i]->grad[n] = 1;
+}
+
+/* Causal sequences of several lengths, or views whose rows see all; longer and shorter than the panels of keys, with heads that share
+ * keys. Against the plain definition, and the same bits for any number of threads. */
+static void gradients_match(void **state)
+{
+    enum { LONG = 139, SHORT = 5 };
+    static const int widths[] = { 32, 11, 64, 20 };
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (int i = 0; i < 8; i++) {
+        int32_t first[LONG + SHORT], count[LONG + SHORT];
+        struct attention_shape s = { 4, i % 2 == 0 ? 4 : 2, widths[i % 4], 0.3f, first, count };
+        int64_t d = s.head_dim, T = LONG + SHORT;
+        struct tensor q = random_matrix(&t, T, 4 * d, 1), k = random_matrix(&t, T, s.kv_heads * d, 2),
+                      v = random_matrix(&t, T, s.kv_heads * d, 0), y = random_matrix(&t, T, 4 * d, 3);
+        struct tensor *const inputs[] = { &q, &k, &v };
+        float *want[3];
+
+        for (int r = 0; r < T; r++) {
+            first[r] = r < LONG ? 0 : LONG;
+            count[r] = i >= 4 ? (r < LONG ? LONG : SHORT) : r - first[r] + 1;
+        }
+        with_grad(&t, &y, true);
+        for (int x = 0; x < 3; x++) with_grad(&t, inputs[x], false);
+        t.ref->attention(&t.exec, &y, &q, &k, &v, &s);
+        reset_gradients(inputs);
+        t.ref->attention_backward(&t.exec, &y, &q, &k, &v, &s);
+        for (int x = 0; x < 3; x++) {
+            want[x] = inputs[x]->grad;
+            with_grad(&t, inputs[x], false);
+        }
+        for (int threads = 1; threads <= THREADS_MAX; threads++) {
+            float *before[3] = { q.grad, k.grad, v.grad };
+
+            for (int x = 0; threads > 1 && x < 3; x++) with_grad(&t, inputs[x], false);
+            t.exec.threads = threads;
+            reset_gradients(inputs);
+            t.level->attention_backward(&t.exec, &y, &q, &k, &v, &s);
+            for (int x = 0; x < 3; x++) {
+                struct tensor got = *inputs[x];
+                int64_t n = T * got.stride;
+
+                for (int64_t j = 0; j < n; j++) {
+                    if (!(fabsf(got.grad[j] - want[x][j]) <= 1e-5f * (1 + fabsf(want[x][j]))))
+                        fail_msg("case %d, input %d, number %d: %g, expected %g", i, x, (int)j,
+                                 (double)got.grad[j], (double)want[x][j]);
+                }
+                assert_memory_equal(got.grad, before[x], (size_t)n * sizeof(float));
+            }
+        }
+        buffers_check(&t);
+    }
+    fixture_end(&t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         EACH_LEVEL(matches_the_definition),     EACH_LEVEL(extreme_shapes_and_scores),
         EACH_LEVEL(huge_scores_stay_finite),    EACH_LEVEL(nan_stays_in_its_row),
         EACH_LEVEL(threads_give_the_same_bits), EACH_LEVEL(few_rows_are_independent),
-        EACH_LEVEL(many_rows_are_independent),
+        EACH_LEVEL(many_rows_are_independent),  EACH_LEVEL(gradients_match),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

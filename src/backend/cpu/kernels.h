@@ -15,6 +15,7 @@
     X(linear_transposed)                                                                                     \
     X(linear_weight_grad)                                                                                    \
     X(attention)                                                                                             \
+    X(attention_backward)                                                                                    \
     X(layer_norm)                                                                                            \
     X(rms_norm)                                                                                              \
     X(activate)                                                                                              \
@@ -25,7 +26,6 @@
 
 /* Plain C at every level: little work, or work that waits for memory; and the gradients. */
 #define KERNELS_PLAIN(X)                                                                                     \
-    X(attention_backward)                                                                                    \
     X(layer_norm_backward)                                                                                   \
     X(rms_norm_backward)                                                                                     \
     X(activate_backward)                                                                                     \
