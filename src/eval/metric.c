@@ -6,9 +6,9 @@
 #include <string.h>
 
 static const struct metric *const metrics[] = {
-    &metric_vqa,   &metric_exact, &metric_relaxed,     &metric_anls,  &metric_math,      &metric_box,
-    &metric_mme,   &metric_pope,  &metric_choice,      &metric_mmmu,  &metric_detection, &metric_pose,
-    &metric_class, &metric_mmvet, &metric_llava_bench, &metric_saved,
+    &metric_vqa,   &metric_exact,   &metric_relaxed, &metric_anls,        &metric_math,      &metric_box,
+    &metric_mme,   &metric_pope,    &metric_choice,  &metric_mmmu,        &metric_detection, &metric_pose,
+    &metric_class, &metric_mention, &metric_mmvet,   &metric_llava_bench, &metric_saved,
 };
 
 const struct metric *metric_at(size_t i)

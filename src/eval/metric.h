@@ -25,6 +25,7 @@
  *   detection    objects, width, height                                       AP, AP50, AP75, AP small, AP medium, AP large, AR, "category: X"
  *   pose         objects, width, height                                       AP, AP50, AP75, PCK, AP medium, AP large, AR, "joint: X"
  *   class        answers (the class's names)                                  accuracy, equal
+ *   mention      answers (any of them): a caption that is a list            F1 of the things, "category: X"
  *   mmvet        answers[0], kind (capabilities, separated by commas)         score, "capability: X", "capabilities: X,Y"; unparsed reviews
  *   llava_bench  answers[0] the reference, context, category                  relative score, "category: X"; unparsed reviews
  *   saved        answers, category                                            one without a value: answers are written for an outside scorer

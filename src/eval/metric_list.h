@@ -10,7 +10,7 @@ extern const struct metric metric_box;
 extern const struct metric metric_mme, metric_pope;
 extern const struct metric metric_choice, metric_mmmu;
 extern const struct metric metric_detection, metric_pose;
-extern const struct metric metric_class;
+extern const struct metric metric_class, metric_mention;
 extern const struct metric metric_mmvet, metric_llava_bench, metric_saved;
 
 #endif

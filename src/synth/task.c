@@ -39,7 +39,7 @@ const struct task_row task_rows[TASK_COUNT] = {
     [TASK_CHART] = { "chart", "charts", "Convert this chart to a table.", "", SCORING_TEXT, "anls", 96, 1,
                      task_chart },
     [TASK_CAPTION] = { "caption", "short captions", "Provide a one-sentence caption for the provided image.",
-                       "", SCORING_TEXT, "anls", 128, 1, task_caption },
+                       "", SCORING_TEXT, "mention", 128, 1, task_caption },
     [TASK_LONG_CAPTION] = { "long_caption", "long captions",
                             "Generate a detailed description about the image.", "", SCORING_TEXT, "anls", 320,
                             1, task_long_caption },

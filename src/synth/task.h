@@ -20,7 +20,7 @@
  *   det_all           shapes and people            detection
  *   pose              a person                     pose
  *   chart             charts                       anls
- *   caption           everything                   anls
+ *   caption           everything                   mention
  *   long_caption      everything                   anls
  *   grounded_caption  shapes, people and texts     detection, of what is told by shape and color
  *   t2i               everything                   anls
