@@ -281,7 +281,7 @@ typedef struct sphinx_answer {
     size_t n_timings;
 } sphinx_answer;
 
-/* Asks the next question of the conversation. options may be NULL. A cancelled answer is an answer (what there is of it, status OK) once
+/* Asks the next question of the conversation, which may be empty where there is an image. options may be NULL. A cancelled answer is an answer (what there is of it, status OK) once
  * its first token is out; before that SPHINX_CANCELLED, and the conversation is as it was, as after any failure. */
 SPHINX_API sphinx_status sphinx_ask(sphinx_session *session, const char *question,
                                     const sphinx_ask_options *options, sphinx_answer **answer,

@@ -229,6 +229,17 @@ static enum status kv_dtype(const sphinx_model *m, const char *name, enum dtype 
                    "unknown key/value cache type \"%.20s\": it may be f32, f16, bf16 or q8_0", name);
 }
 
+/* What is switched off must be there. Which encoders are is the variant's matter, so that one list serves all of them. */
+static enum status check_without(const sphinx_model *m, unsigned without, struct err *e)
+{
+    int count = img_views_count(m->network.config.views.layout);
+    unsigned views = without / SPHINX_VIEW;
+
+    if (!m->network.sees || views >> count == 0) return STATUS_OK;
+    return err_set(e, STATUS_BAD_ARGUMENT, "view %d cannot be switched off: the model has %d, counted from 0",
+                   31 - __builtin_clz(views), count);
+}
+
 static enum status open_session(struct sphinx_session *s, sphinx_model *m, const sphinx_session_options *o,
                                 struct err *e);
 
@@ -264,7 +275,8 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     s->system_given = o->system != NULL;
     s->cached = malloc((size_t)m->context * sizeof *s->cached);
     if (s->system == NULL || s->cached == NULL) return err_no_memory(e, "session");
-    st = public_threads(&threads, m->threads, e);
+    st = check_without(m, o->without, e);
+    if (st == STATUS_OK) st = public_threads(&threads, m->threads, e);
     if (st == STATUS_OK) st = text_utf8_check("the system sentence", s->system, strlen(s->system), NULL, e);
     if (st == STATUS_OK) st = kv_dtype(m, o->kv_type, &dtype, e);
     if (st == STATUS_OK) st = kv_slot_open(&s->kv, &m->kv, dtype, e);
@@ -277,17 +289,6 @@ static enum status open_session(struct sphinx_session *s, sphinx_model *m, const
     return st;
 }
 
-/* What is switched off must be there. Which encoders are is the variant's matter, so that one list serves all of them. */
-static enum status check_without(const sphinx_model *m, unsigned without, struct err *e)
-{
-    int count = img_views_count(m->network.config.views.layout);
-    unsigned views = without / SPHINX_VIEW;
-
-    if (!m->network.sees || views >> count == 0) return STATUS_OK;
-    return err_set(e, STATUS_BAD_ARGUMENT, "view %d cannot be switched off: the model has %d, counted from 0",
-                   31 - __builtin_clz(views), count);
-}
-
 sphinx_status sphinx_session_open(sphinx_session **session, sphinx_model *model,
                                   const sphinx_session_options *options, sphinx_error *error)
 {
@@ -297,8 +298,7 @@ sphinx_status sphinx_session_open(sphinx_session **session, sphinx_model *model,
 
     *session = calloc(1, sizeof **session);
     if (*session == NULL) return public_status(err_no_memory(&e, "session"), &e, error);
-    st = options != NULL ? check_without(model, options->without, &e) : STATUS_OK;
-    if (st == STATUS_OK) st = open_session(*session, model, options != NULL ? options : &defaults, &e);
+    st = open_session(*session, model, options != NULL ? options : &defaults, &e);
     if (st != STATUS_OK) {
         sphinx_session_close(*session);
         *session = NULL;

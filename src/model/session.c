@@ -227,7 +227,8 @@ enum status session_prompt(struct sphinx_session *s, const char *question, const
     enum status st;
 
     *dropped = 0;
-    if (question[0] == '\0') return err_set(e, STATUS_BAD_ARGUMENT, "the question is empty");
+    if (question[0] == '\0' && s->words == NULL) /* an image may hold the question: so it is in MMMU */
+        return err_set(e, STATUS_BAD_ARGUMENT, "the question is empty");
     st = text_utf8_check("the question", question, strlen(question), NULL, e);
     if (st == STATUS_OK && begins != NULL)
         st = text_utf8_check("the beginning of the answer", begins, strlen(begins), NULL, e);

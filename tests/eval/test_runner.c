@@ -284,6 +284,7 @@ static void test_failures(void **state)
     list[2].image = broken;
     list[3].prompt = endless;
     list[4].prompt = "";
+    list[4].image = NULL;
     list[6].prompt = "\xff";
     run(&got, model, list, JOBS, &o, STATUS_OK);
     assert_int_equal(got.failures, 6);
