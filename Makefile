@@ -5,10 +5,11 @@ PREFIX       ?= /usr/local
 DESTDIR      ?=
 CMAKE_FLAGS  ?=
 FUZZ_SECONDS ?= 60
-JOBS         ?= 2
+JOBS         ?= 3
 
 CONFIGURE = cmake -S . -G Ninja $(CMAKE_FLAGS)
-CTEST     = ctest --parallel $(JOBS) --output-on-failure
+# Tests side by side, some of which wait; threads that wait in a loop would starve the others.
+CTEST     = OMP_WAIT_POLICY=passive ctest --parallel $(JOBS) --output-on-failure
 SOURCES   = find include src tests bench examples -name '*.[ch]' -o -name '*.cc'
 
 .PHONY: build help setup demo test sanitize fuzz valgrind bench format format-check install uninstall reference clean
