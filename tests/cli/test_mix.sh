@@ -50,6 +50,11 @@ same "difference: files" "$(cd "$tmp/delta" && echo *.pth)" consolidated.00-of-0
 same "base and difference: answer" "$("$sphinx" run -m "$a,$tmp/delta" -i $scene -p "$question" --temp 0 -n 8)" \
     "$("$sphinx" run -m "$b" -i $scene -p "$question" --temp 0 -n 8)"
 
+# A difference on top of a mix, here of a model with itself, which changes no bit.
+dump "$a,$tmp/delta" "$tmp/plain.safetensors"
+dump "$a:0.5,$a:0.5,$tmp/delta" "$tmp/mixed.safetensors"
+cmp "$tmp/plain.safetensors" "$tmp/mixed.safetensors" || failed "a difference is added otherwise to a mix"
+
 # What it refuses; nothing is left behind.
 usage=' (see: sphinx help mix)'
 expect 2 "" "sphinx: mix: -o OUT is missing: where to write$usage$nl" mix $a "$b"
