@@ -3,6 +3,9 @@
  *
  *   column-parallel:  x ──┬── x w_0^T ─ [T, N/2]      row-parallel:  x_0 w_0^T ──┐
  *                         └── x w_1^T ─ [T, N/2]                      x_1 w_1^T ──┴─ sum ─ [T, N]
+ *
+ * A weight's adapter adds B (A x). Ranks hold of it what the sums leave them to: column-parallel all of A and their rows of B, row-parallel
+ * their columns of A and all of B.
  */
 #include "tensor/op_common.h"
 
@@ -35,17 +38,61 @@ static void linear_backward(struct ctx *c, const void *args)
     }
 }
 
-struct tensor *linear(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b)
+static bool adapter_learns(const struct adapter *a)
+{
+    return a != NULL && (has_grad(&a->a) || has_grad(&a->b));
+}
+
+/* The layer's own bias, else the one that was learned beside it. */
+static const struct tensor *bias_of(const struct tensor *w, const struct tensor *b)
+{
+    return b == NULL && w != NULL && w->adapter != NULL && w->adapter->bias.n_dims != 0 ? &w->adapter->bias
+                                                                                        : b;
+}
+
+/* x w^T + b, without what the adapter adds; but if that learns, the result has a gradient. */
+static struct tensor *product(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b)
 {
     struct linear_args args = { x, NULL, w, b };
 
     if (x == NULL || w == NULL || ctx_stopped(c)) return NULL;
     assert(w->n_dims == 2 && tensor_columns(x) == w->dim[1] && (b == NULL || tensor_columns(b) == w->dim[0]));
-    args.y = tensor_new(c, tensor_rows(x), w->dim[0], has_grad(x) || has_grad(w) || has_grad(b));
+    args.y = tensor_new(c, tensor_rows(x), w->dim[0],
+                        has_grad(x) || has_grad(w) || has_grad(b) || adapter_learns(w->adapter));
     if (args.y == NULL) return NULL;
     count_product(c, tensor_rows(x), w);
     c->backend->linear(&c->exec, args.y, x, w, vec(b));
     return tape_record(c, args.y, linear_backward, &args, sizeof args);
+}
+
+static bool adapted(const struct tensor *w)
+{
+    return w != NULL && w->adapter != NULL && w->adapter->a.n_dims != 0;
+}
+
+/* y += x w^T over y, which nothing before needs the values of: the gradient of y is that of both terms.   x [T, r]   w [N, r] */
+static struct tensor *add_product(struct ctx *c, struct tensor *y, struct tensor *x, const struct tensor *w)
+{
+    struct linear_args args = { x, y, w, NULL };
+    struct arena_mark mark = arena_mark(c->arena);
+    struct tensor *term;
+
+    if (x == NULL || y == NULL) return NULL;
+    term = tensor_new(c, tensor_rows(y), tensor_columns(y), false);
+    if (term == NULL) return NULL;
+    count_product(c, tensor_rows(x), w);
+    c->backend->linear(&c->exec, term, x, w, NULL);
+    c->backend->residual(&c->exec, y, y, term, NULL);
+    arena_reset(c->arena, mark);
+    return tape_record(c, y, linear_backward, &args, sizeof args);
+}
+
+struct tensor *linear(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b)
+{
+    struct tensor *y = product(c, x, w, bias_of(w, b));
+
+    if (!adapted(w)) return y;
+    return add_product(c, y, product(c, x, &w->adapter->a, NULL), &w->adapter->b);
 }
 
 /* forward:  y[t,k] = sum_n x[t,n] w[n,k]
@@ -77,7 +124,7 @@ struct tensor *linear_transposed(struct ctx *c, struct tensor *x, const struct t
     struct linear_args args = { x, NULL, w, NULL };
 
     if (x == NULL || w == NULL || ctx_stopped(c)) return NULL;
-    assert(w->n_dims == 2 && tensor_columns(x) == w->dim[0]);
+    assert(w->n_dims == 2 && tensor_columns(x) == w->dim[0] && w->adapter == NULL);
     args.y = tensor_new(c, tensor_rows(x), w->dim[1], has_grad(x) || has_grad(w));
     if (args.y == NULL) return NULL;
     count_product(c, tensor_rows(x), w);
@@ -152,17 +199,25 @@ struct tensor *sum_ranks(struct ctx *c, struct tensor *x)
     return tape_record(c, args.y, sum_ranks_backward, &args, sizeof args);
 }
 
+/* All ranks have the same A x, of which each uses its rows of B: A's gradient, and x's by this way, is what their parts add up to. */
 struct tensor *linear_column(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b)
 {
-    return linear(c, copy_to_ranks(c, x), w, b);
+    struct tensor *y = product(c, copy_to_ranks(c, x), w, bias_of(w, b));
+
+    if (!adapted(w)) return y;
+    return add_product(c, y, copy_to_ranks(c, product(c, x, &w->adapter->a, NULL)), &w->adapter->b);
 }
 
 struct tensor *linear_row(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b)
 {
-    if (ranks_one(c)) return linear(c, x, w, b);
-    struct tensor *y = sum_ranks(c, linear(c, x, w, NULL));
+    struct tensor *y;
 
-    return b != NULL ? add_periodic(c, y, b) : y;
+    if (ranks_one(c)) return linear(c, x, w, b);
+    y = sum_ranks(c, product(c, x, w, NULL));
+    b = bias_of(w, b);
+    if (b != NULL) y = add_periodic(c, y, b);
+    if (!adapted(w)) return y;
+    return add_product(c, y, sum_ranks(c, product(c, x, &w->adapter->a, NULL)), &w->adapter->b);
 }
 
 /* forward: y[t, r*n + i] = rank r's x[t, i].   so: dx[t, i] += dy[t, rank*n + i] */

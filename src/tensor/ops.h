@@ -66,7 +66,7 @@ struct tensor *rows(struct ctx *c, struct tensor *x, int64_t first, int64_t coun
 
 /* ---- matrices ---------------------------------------------------------------------------------------------- */
 
-/* x [T, K] -> [T, N] = x w^T + b.   w [N, K] weight, b [N] vec or NULL */
+/* x [T, K] -> [T, N] = x w^T + b, and what w's adapter adds (tensor.h).   w [N, K] weight, b [N] vec or NULL */
 struct tensor *linear(struct ctx *c, struct tensor *x, const struct tensor *w, const struct tensor *b);
 /* x [T, N] -> [T, K] = x w.   w [N, K] weight */
 struct tensor *linear_transposed(struct ctx *c, struct tensor *x, const struct tensor *w);

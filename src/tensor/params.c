@@ -34,6 +34,28 @@ static void visit(struct param_visitor *v, struct tensor *slot, struct param *p,
     param_leave(v, length);
 }
 
+/* Of a matrix whose rows are split A is whole and B split like it; of one whose columns are split the other way round. */
+static void visit_adapter(struct param_visitor *v, struct adapter *x, const struct param *of,
+                          const char *name)
+{
+    struct param a = { .kind = PARAM_MATRIX, .experts = 1, .n_dims = 2, .dim = { x->a.dim[0], 1 } };
+    struct param b = { .kind = PARAM_MATRIX, .experts = 1, .n_dims = 2, .dim = { of->dim[0], x->a.dim[0] } };
+    struct param bias = { .kind = PARAM_VECTOR, .experts = 1, .n_dims = 1, .dim = { of->dim[0] } };
+    size_t n = strlen(name), length;
+
+    assert(n >= strlen(".weight") && strcmp(name + n - strlen("weight"), "weight") == 0);
+    for (int i = 1; i < of->n_dims; i++) a.dim[1] *= of->dim[i];
+    if (of->split == SPLIT_COLUMNS) a.split = SPLIT_COLUMNS;
+    if (of->split == SPLIT_ROWS) b.split = bias.split = SPLIT_ROWS;
+    length = param_enter(v, "%.*s", (int)(n - strlen(".weight")), name);
+    if (x->a.n_dims != 0) {
+        visit(v, &x->a, &a, ".lora_a.weight");
+        visit(v, &x->b, &b, ".lora_b.weight");
+    }
+    if (x->bias.n_dims != 0) visit(v, &x->bias, &bias, ".bias");
+    param_leave(v, length);
+}
+
 void param(struct param_visitor *v, struct tensor *slot, enum param_kind kind, enum param_split split,
            int n_dims, const int64_t *dim, const char *name)
 {
@@ -42,6 +64,7 @@ void param(struct param_visitor *v, struct tensor *slot, enum param_kind kind, e
     assert(n_dims <= TENSOR_DIMS_MAX);
     for (int i = 0; i < n_dims; i++) p.dim[i] = dim[i];
     visit(v, slot, &p, name);
+    if (slot != NULL && slot->adapter != NULL) visit_adapter(v, slot->adapter, &p, name);
 }
 
 void param_experts(struct param_visitor *v, struct tensor *slots, enum param_split split, int64_t experts,

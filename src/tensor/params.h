@@ -59,7 +59,8 @@ struct norm {
 size_t param_enter(struct param_visitor *v, const char *fmt, ...) PRINTF_LIKE(2, 3);
 void param_leave(struct param_visitor *v, size_t length);
 
-/* Visits one parameter: param(v, &w, PARAM_VECTOR, SPLIT_NONE, SHAPE(D), "norm.weight"). */
+/* Visits one parameter: param(v, &w, PARAM_VECTOR, SPLIT_NONE, SHAPE(D), "norm.weight"). Behind "x.weight" with an adapter come its parts,
+ * "x.lora_a.weight" [r, K], "x.lora_b.weight" [N, r] and "x.bias" [N], as far as it has them. */
 void param(struct param_visitor *v, struct tensor *slot, enum param_kind kind, enum param_split split,
            int n_dims, const int64_t *dim, const char *name);
 /* [experts * n_rows, n_columns] as so many matrices, shared by SPLIT_EXPERTS or SPLIT_COLUMNS. */

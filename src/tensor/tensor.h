@@ -28,6 +28,8 @@ struct tensor_pieces {
     const int64_t *stride;   /* [count] elements between rows inside each */
 };
 
+struct adapter;
+
 struct tensor {
     enum dtype dtype;
     int n_dims;
@@ -36,6 +38,19 @@ struct tensor {
     void *data;                         /* weights are mapped read-only: never written through */
     const struct tensor_pieces *pieces; /* set: data is NULL */
     float *grad;                        /* set: gradients are summed here, rows `stride` apart */
+    struct adapter *adapter;            /* set: of a weight, what `linear` adds to its product */
+};
+
+/*
+ * What was learned beside a weight W [N, K] that stays as it is, mapped or quantised (LoRA: Hu et al. 2021; spec 10 section 3):
+ *
+ *   y = W x + b + B (A x)      A [r, K], B [N, r]
+ *
+ * A factor that B is to be multiplied by is in B already, and several adapters are one: their A's stand below each other, their B's abreast.
+ */
+struct adapter {
+    struct tensor a, b; /* n_dims 0: none, only a bias */
+    struct tensor bias; /* [N] float32, of a layer that has none of its own; n_dims 0: none */
 };
 
 static inline int64_t tensor_columns(const struct tensor *t)

@@ -1,6 +1,6 @@
 /*
  * test_llama.c - the language model's one function in its several lives: with the tape (gradients against central
- * differences, dense and with experts), over two ranks (the same logits and gradients as over one), and with the key/value cache in pieces of
+ * differences, dense, with experts, with adapters), over two ranks (the same logits and gradients as over one), and with the key/value cache in pieces of
  * any size and several sequences at once (the same as each alone).
  */
 #include "support/ranks.h"
@@ -41,7 +41,27 @@ struct model {
     struct arena arena;
 };
 
-static void model_init(struct model *m, const struct llama_config *k, const char *level, int rank, int ranks)
+/* Adapters on every matrix of the layers and on the output, of several ranks; of some only a bias. */
+static void adapt(struct model *m)
+{
+    struct weights *w = &m->weights;
+
+    for (int i = 0; i < m->llama.config.n_layers; i++) {
+        struct llama_layer *l = &m->llama.layers[i];
+
+        weights_adapt(w, &l->wq, 3, true);
+        weights_adapt(w, &l->wk, 2, false);
+        weights_adapt(w, &l->wv, 1, false);
+        weights_adapt(w, &l->wo, 3, true);
+        weights_adapt(w, &l->w1, i == 0 ? 0 : 2, true);
+        weights_adapt(w, &l->w2, 2, true);
+        weights_adapt(w, &l->w3, 2, false);
+    }
+    weights_adapt(w, &m->llama.output, 2, true);
+}
+
+static void model_init(struct model *m, const struct llama_config *k, bool adapted, const char *level,
+                       int rank, int ranks)
 {
     struct param_visitor v = weights_visitor(&m->weights);
     const struct backend *b;
@@ -54,6 +74,7 @@ static void model_init(struct model *m, const struct llama_config *k, const char
     assert_int_equal(cpu_backend(level, &b, &e), STATUS_OK);
     assert_int_equal(ctx_init(&m->c, b, &m->arena, 1, &e), STATUS_OK);
     assert_int_equal(llama_init(&m->llama, k, &m->weights.arena, &e), STATUS_OK);
+    if (adapted) adapt(m);
     llama_params(&m->llama, &v);
     for (int i = 0; i < k->n_layers && k->n_experts > 0; i++) {
         struct tensor *gate = &m->llama.layers[i].gate;
@@ -79,11 +100,11 @@ static struct tensor *run(struct ctx *c, void *user)
                         llama_forward(c, &m->llama, llama_embed(c, &m->llama, ids, T), &b, NULL));
 }
 
-static void check_gradients(const struct llama_config *k, const char *level)
+static void check_gradients(const struct llama_config *k, bool adapted, const char *level)
 {
     struct model m;
 
-    model_init(&m, k, level, 0, 1);
+    model_init(&m, k, adapted, level, 0, 1);
     weights_check_gradients(&m.c, &m.weights, run, &m, 2e-2);
     model_free(&m);
 }
@@ -91,10 +112,12 @@ static void check_gradients(const struct llama_config *k, const char *level)
 static void test_gradients(void **state)
 {
     (void)state;
-    check_gradients(&dense, "ref");
-    check_gradients(&dense, "auto");
-    check_gradients(&experts, "ref");
-    check_gradients(&experts, "auto");
+    check_gradients(&dense, false, "ref");
+    check_gradients(&dense, false, "auto");
+    check_gradients(&experts, false, "ref");
+    check_gradients(&experts, false, "auto");
+    check_gradients(&dense, true, "ref");
+    check_gradients(&dense, true, "auto");
 }
 
 /* ---- ranks --------------------------------------------------------------------------------------------------- */
@@ -137,14 +160,14 @@ static void compare_slice(const struct named_weight *whole, const struct named_w
     }
 }
 
-static void check_ranks(const struct llama_config *k)
+static void check_ranks(const struct llama_config *k, bool adapted)
 {
     static struct rank_result results[RANKS];
     static struct model one;
     struct tensor *y;
 
-    model_init(&one, k, "ref", 0, 1);
-    for (int r = 0; r < RANKS; r++) model_init(&results[r].model, k, "ref", r, RANKS);
+    model_init(&one, k, adapted, "ref", 0, 1);
+    for (int r = 0; r < RANKS; r++) model_init(&results[r].model, k, adapted, "ref", r, RANKS);
     ranks_run(RANKS, run_rank, results);
     y = run(&one.c, &one);
     assert_non_null(y);
@@ -167,8 +190,9 @@ static void check_ranks(const struct llama_config *k)
 static void test_ranks(void **state)
 {
     (void)state;
-    check_ranks(&dense);
-    check_ranks(&experts);
+    check_ranks(&dense, false);
+    check_ranks(&experts, false);
+    check_ranks(&dense, true);
 }
 
 /* ---- cache and ragged batches ---------------------------------------------------------------------------------- */
@@ -208,7 +232,7 @@ static void check_cache(const struct llama_config *k, const char *level)
     struct err e = { 0 };
     float want[14], got[14];
 
-    model_init(&m, k, level, 0, 1);
+    model_init(&m, k, false, level, 0, 1);
     assert_int_equal(kv_init(&kv, k, 1, 2 * T, DTYPE_F32, &e), STATUS_OK);
     memcpy(want, tensor_f32(run(&m.c, &m)) + (T - 1) * k->vocab, sizeof want);
     for (int step = 1; step <= T; step++) {
@@ -235,7 +259,7 @@ static void check_cache_types(void)
     assert_non_null(strstr(e.text, "q8_0"));
     wide.dim = 64;
     wide.n_heads = wide.n_kv_heads = 2;
-    model_init(&m, &wide, "auto", 0, 1);
+    model_init(&m, &wide, false, "auto", 0, 1);
     memcpy(want, tensor_f32(run(&m.c, &m)) + (T - 1) * wide.vocab, sizeof want);
     for (int i = 0; i < wide.vocab; i++) largest = fmaxf(largest, fabsf(want[i]));
     for (int type = 0; type < 3; type++) {
@@ -266,7 +290,7 @@ static void check_ragged(const struct llama_config *k, const char *level)
     struct tensor *y, *z;
     struct err e = { 0 };
 
-    model_init(&m, k, level, 0, 1);
+    model_init(&m, k, false, level, 0, 1);
     assert_int_equal(kv_init(&kv, k, 1, 2 * T, DTYPE_F32, &e), STATUS_OK);
     y = llama_logits(&m.c, &m.llama,
                      llama_forward(&m.c, &m.llama, llama_embed(&m.c, &m.llama, both, A + B), &b, &kv));

@@ -43,6 +43,7 @@ static inline void weights_fill(struct weights *w, const struct param *p, struct
             full_columns = p->n_dims > 1 && p->kind == PARAM_MATRIX ? 1 : p->dim[p->n_dims - 1];
     int64_t first_row = 0, n_rows, first_column = 0, n_columns;
     uint64_t state = w->seed;
+    struct adapter *adapter = slot->adapter;
     float scale;
 
     for (const char *c = p->name; *c != '\0'; c++) state = state * 31 + (unsigned char)*c;
@@ -54,15 +55,20 @@ static inline void weights_fill(struct weights *w, const struct param *p, struct
     }
     n_rows = full_rows;
     n_columns = full_columns;
-    if (p->split == SPLIT_ROWS) n_rows /= w->ranks, first_row = w->rank * n_rows;
+    if (p->split == SPLIT_ROWS && p->n_dims == 1) {
+        n_columns /= w->ranks, first_column = w->rank * n_columns;
+    } else if (p->split == SPLIT_ROWS)
+        n_rows /= w->ranks, first_row = w->rank * n_rows;
     if (p->split == SPLIT_COLUMNS) n_columns /= w->ranks, first_column = w->rank * n_columns;
     scale = p->kind == PARAM_MATRIX ? sqrtf(3.0f / (float)full_columns) : 0.5f;
     *slot = tensor_matrix(DTYPE_F32, arena_calloc(&w->arena, (size_t)(n_rows * n_columns), sizeof(float)),
                           n_rows, n_columns);
     slot->grad = arena_calloc(&w->arena, (size_t)(n_rows * n_columns), sizeof(float));
+    slot->adapter = adapter;
     if (p->kind == PARAM_VECTOR) {
         slot->n_dims = p->n_dims;
         for (int i = 0; i < p->n_dims; i++) slot->dim[i] = p->dim[i];
+        slot->dim[p->n_dims - 1] = n_columns;
     }
     for (int64_t r = 0; r < full_rows; r++) {
         for (int64_t c = 0; c < full_columns; c++) {
@@ -98,6 +104,15 @@ static inline void weights_visit(struct param_visitor *v, const struct param *p,
         snprintf(name, sizeof name, "%.140s[%d]", p->name, e);
         weights_fill(w, &one, &slot[e]);
     }
+}
+
+/* Gives the matrix that slot is to become an adapter, whose parts are filled behind it. Rank 0: only a bias. */
+static inline void weights_adapt(struct weights *w, struct tensor *slot, int64_t rank, bool bias)
+{
+    slot->adapter = arena_calloc(&w->arena, 1, sizeof *slot->adapter);
+    assert_non_null(slot->adapter);
+    if (rank > 0) slot->adapter->a = slot->adapter->b = tensor_matrix(DTYPE_F32, NULL, rank, 1);
+    slot->adapter->bias.n_dims = bias;
 }
 
 /* A visitor that fills slots. */

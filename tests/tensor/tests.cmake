@@ -1,1 +1,2 @@
 sphinx_test(tensor quant LINK sphinx_tensor)
+sphinx_test(tensor adapter LINK sphinx_cpu)
