@@ -62,6 +62,7 @@ int cmd_synth(struct settings *s)
                                .domain = domain_named(s->domain),
                                .split = split_named(s->split),
                                .side = s->side,
+                               .turns = s->turns,
                                .threads = s->model.threads > 0 ? s->model.threads : cpu_threads_default() };
 
     for (enum task t = 0; t < TASK_COUNT; t++)

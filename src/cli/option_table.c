@@ -147,6 +147,8 @@ const struct option option_rows[] = {
       "clean drawings, pictures like photos, or both in turn" },
     { "--size", "", OPTION_INT, AT(side), "PIXELS", NULL, 56, 4096, BIT(SYNTH), GROUP_INPUT,
       "longer side of the pictures" },
+    { "--turns", "", OPTION_SIZE, AT(turns), "N", NULL, 1, 1000, BIT(SYNTH), GROUP_INPUT,
+      "questions about a picture in one conversation at most, all tasks mixed; 1: a file for each task" },
     { "--tasks", "", OPTION_SET, AT(synth_tasks), "LIST",
       "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
       "grounded_caption t2i",

@@ -326,6 +326,7 @@ void settings_init(struct settings *s, enum command command)
     s->split = "train";
     s->count = 1000;
     s->side = 112;
+    s->turns = 1;
     s->prefix_cache = SIZE_MAX;
 }
 

@@ -60,6 +60,7 @@ struct settings {
     const char *domain, *split; /* of synth */
     size_t count;
     int side;
+    size_t turns;
     unsigned synth_tasks; /* bit i for enum task i; 0: all */
     bool delta, allow_missing;
 };

@@ -2,7 +2,8 @@
  * world.h - a data set of drawn scenes in a folder that appears when it is complete:
  *
  *     OUT/meta.yaml                 the META list for training
- *     OUT/annotations/TASK.json     conversations in upstream's form
+ *     OUT/annotations/TASK.json     conversations in upstream's form, of one question each; or, of several questions about a picture
+ *     OUT/annotations/mix.json      in a drawn order: less to compute, since the picture and the system's words come once
  *     OUT/images/NNNNNN.png         vector drawings; .jpg: photos
  *     OUT/benchmarks.json           val and test: entries for `sphinx eval --task OUT/benchmarks.json --data OUT`,
  *     OUT/eval/TASK.json            and the questions, in the forms that eval's readers "unified" and "coco" know
@@ -29,6 +30,7 @@ struct world_options {
     enum split split;
     int side;              /* pixels of a picture's longer side: PAINTER_SIDE_MIN .. PAINTER_SIDE_MAX */
     bool task[TASK_COUNT]; /* which are wanted */
+    size_t turns;          /* questions a conversation at most, 1 or more */
     int threads;           /* 1 or more */
     const struct report *report;
 };

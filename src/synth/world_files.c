@@ -17,6 +17,8 @@
 /* Conversations; records of the unified form, or COCO's annotations; COCO's images. */
 enum { LIST_RECORDS, LIST_TRUTH, LIST_IMAGES, LISTS };
 
+#define MIX "mix" /* the file of conversations about several tasks */
+
 struct list {
     struct file_writer w;
     bool begun;
@@ -26,7 +28,8 @@ struct world_files {
     const struct world_options *o;
     char *folder;
     struct list list[TASK_COUNT][LISTS];
-    void *names[TASK_COUNT]; /* trees of malloc'ed texts */
+    struct list conversations; /* of several turns */
+    void *names[TASK_COUNT];   /* trees of malloc'ed texts */
     size_t n[TASK_COUNT];
 };
 
@@ -37,8 +40,8 @@ static bool is_coco(enum task task)
 
 static bool is_wanted(const struct world_options *o, enum task task, int kind)
 {
-    return o->task[task] && (kind == LIST_RECORDS || o->split != SPLIT_TRAIN) &&
-           (kind != LIST_IMAGES || is_coco(task));
+    if (kind == LIST_RECORDS) return o->task[task] && o->turns == 1;
+    return o->task[task] && o->split != SPLIT_TRAIN && (kind != LIST_IMAGES || is_coco(task));
 }
 
 /* "FOLDER/eval/det.images", malloc'ed; NULL: no memory. */
@@ -65,6 +68,16 @@ static enum status list_open(struct world_files *f, enum task task, int kind, st
     char *path = list_path(f, task, kind);
     enum status st =
         path != NULL ? file_writer_open(&f->list[task][kind].w, path, e) : err_no_memory(e, "a file's name");
+
+    free(path);
+    return st;
+}
+
+static enum status open_conversations(struct world_files *f, struct err *e)
+{
+    char *path = path_join(f->folder, "annotations/" MIX ".json");
+    enum status st =
+        path != NULL ? file_writer_open(&f->conversations.w, path, e) : err_no_memory(e, "a file's name");
 
     free(path);
     return st;
@@ -183,6 +196,13 @@ static enum status write_file(const struct world_files *f, const char *name, con
     return st;
 }
 
+static void write_entry(struct prose *out, const char *name)
+{
+    prose_add(
+        out, "  - path: 'annotations/%s.json'\n    type: 'image_text'\n    root: 'images/'\n    ratio: 1.0\n",
+        name);
+}
+
 static enum status write_meta(const struct world_files *f, struct err *e)
 {
     struct prose text = { 0 };
@@ -190,12 +210,9 @@ static enum status write_meta(const struct world_files *f, struct err *e)
 
     prose_add(&text, "# %zu scenes of the split %s, seed %llu, drawn by sphinx synth\nMETA:\n", f->o->count,
               split_names[f->o->split], (unsigned long long)f->o->seed);
-    for (enum task t = 0; t < TASK_COUNT; t++) {
-        if (f->n[t] == 0) continue;
-        prose_add(
-            &text,
-            "  - path: 'annotations/%s.json'\n    type: 'image_text'\n    root: 'images/'\n    ratio: 1.0\n",
-            task_rows[t].name);
+    if (f->conversations.begun) write_entry(&text, MIX);
+    for (enum task t = 0; t < TASK_COUNT && f->o->turns == 1; t++) {
+        if (f->n[t] > 0) write_entry(&text, task_rows[t].name);
     }
     st = write_file(f, "meta.yaml", &text, e);
     prose_free(&text);
@@ -265,7 +282,7 @@ enum status world_files_open(struct world_files **files, const char *folder, con
             if (is_wanted(o, t, kind)) st = list_open(f, t, kind, e);
         }
     }
-    return st;
+    return st == STATUS_OK && o->turns > 1 ? open_conversations(f, e) : st;
 }
 
 enum status world_files_put(struct world_files *f, const struct scene_texts *texts, struct err *e)
@@ -279,7 +296,7 @@ enum status world_files_put(struct world_files *f, const struct scene_texts *tex
         if (st == STATUS_OK) st = list_put(&f->list[t][LIST_IMAGES], &texts->image[t], e);
         if (st == STATUS_OK) st = add_names(&f->names[t], &texts->names[t], e);
     }
-    return st;
+    return st == STATUS_OK ? list_put(&f->conversations, &texts->conversations, e) : st;
 }
 
 /* A task of which no scene had a question has no files. */
@@ -302,6 +319,7 @@ enum status world_files_finish(struct world_files *f, struct world_result *resul
     enum status st = STATUS_OK;
 
     for (enum task t = 0; t < TASK_COUNT && st == STATUS_OK; t++) st = end_task(f, t, e);
+    if (st == STATUS_OK && f->o->turns > 1) st = list_end(&f->conversations, e);
     if (st == STATUS_OK) st = write_meta(f, e);
     if (st == STATUS_OK && f->o->split != SPLIT_TRAIN) st = write_benchmarks(f, e);
     memcpy(result->n_questions, f->n, sizeof f->n);
@@ -315,6 +333,7 @@ void world_files_close(struct world_files *f)
         for (int kind = 0; kind < LISTS; kind++) file_writer_abort(&f->list[t][kind].w);
         tdestroy(f->names[t], free);
     }
+    file_writer_abort(&f->conversations.w);
     free(f->folder);
     free(f);
 }

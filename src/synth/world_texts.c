@@ -13,19 +13,24 @@ struct writing {
     const struct picture *picture;
     const char *name;
     struct prose *scratch;
+    struct prose *turns; /* of which no conversation was made yet */
+    size_t end[TURNS_MAX];
+    size_t n_turns;
 };
 
-enum { PURPOSE_TASK = 1 << 20 }; /* beyond what scene.c draws from */
+enum {
+    PURPOSE_TASK = 1 << 20,
+    PURPOSE_ORDER = PURPOSE_TASK + TASK_COUNT
+}; /* beyond what scene.c draws from */
 
 /* ---- to learn from --------------------------------------------------------------------------------------------- */
 
-static void write_record(struct writing *w, enum task task)
+/* The question and its answer, as two elements of "conversations". */
+static void write_turn(struct writing *w, enum task task)
 {
-    struct prose *out = &w->texts->record[task], *text = w->scratch;
+    struct prose *out = w->turns, *text = w->scratch;
 
-    prose_add(out, "{\"image\": ");
-    prose_add_json(out, w->name);
-    prose_add(out, ", \"conversations\": [{\"from\": \"human\", \"value\": ");
+    prose_add(out, "{\"from\": \"human\", \"value\": ");
     prose_clear(text);
     question_write_prompt(w->q, task, text);
     prose_add_json(out, prose_text(text));
@@ -33,9 +38,48 @@ static void write_record(struct writing *w, enum task task)
     prose_clear(text);
     question_write_answer(w->q, task, text);
     prose_add_json(out, prose_text(text));
-    prose_add(out, "}]},\n");
-    out->failed = out->failed || text->failed;
+    prose_add(out, "}");
+    w->end[w->n_turns++] = out->n;
     w->texts->n[task]++;
+}
+
+/* A conversation of the turns with these numbers. */
+static void write_conversation(const struct writing *w, struct prose *out, const unsigned *turn, size_t n)
+{
+    prose_add(out, "{\"image\": ");
+    prose_add_json(out, w->name);
+    prose_add(out, ", \"conversations\": [");
+    for (size_t i = 0; i < n; i++) {
+        size_t first = turn[i] > 0 ? w->end[turn[i] - 1] : 0;
+
+        prose_add(out, i > 0 ? ", " : "");
+        prose_add_bytes(out, w->turns->text + first, w->end[turn[i]] - first);
+    }
+    prose_add(out, "]},\n");
+    out->failed = out->failed || w->scratch->failed || w->turns->failed;
+}
+
+static void forget_turns(struct writing *w)
+{
+    prose_clear(w->turns);
+    w->n_turns = 0;
+}
+
+/* All turns in a drawn order, in as few conversations as can be, of nearly equal length. */
+static void write_conversations(struct writing *w)
+{
+    struct draws d = draws_begin(w->o->seed, w->o->split, w->index, PURPOSE_ORDER);
+    size_t n = (w->n_turns + w->o->turns - 1) / w->o->turns;
+    unsigned order[TURNS_MAX];
+
+    draw_order(&d, order, w->n_turns);
+    for (size_t i = 0; i < n && !w->turns->failed; i++) {
+        size_t first = w->n_turns * i / n, end = w->n_turns * (i + 1) / n;
+
+        write_conversation(w, &w->texts->conversations, order + first, end - first);
+    }
+    w->texts->conversations.failed = w->texts->conversations.failed || w->turns->failed;
+    forget_turns(w);
 }
 
 /* ---- to be evaluated by: the unified form ---------------------------------------------------------------------- */
@@ -140,7 +184,12 @@ static void write_task(struct writing *w, enum task task)
             draws_begin(w->o->seed, w->o->split, w->index, (uint64_t)PURPOSE_TASK + (uint64_t)task);
 
         if (!task_ask(w->q, task, w->s, w->picture, &d, turn)) continue;
-        write_record(w, task);
+        write_turn(w, task);
+        if (w->o->turns == 1) {
+            if (!w->turns->failed) write_conversation(w, &w->texts->record[task], &(unsigned){ 0 }, 1);
+            w->texts->record[task].failed = w->texts->record[task].failed || w->turns->failed;
+            forget_turns(w);
+        }
         if (!evaluated) continue;
         if (scoring != SCORING_OBJECTS && scoring != SCORING_POSE)
             write_truth(w, task, turn);
@@ -153,15 +202,17 @@ static void write_task(struct writing *w, enum task task)
 void scene_texts_write(struct scene_texts *texts, struct question *q, const struct world_options *o,
                        uint64_t index, const struct scene *s, const struct picture *picture, const char *name)
 {
-    struct prose scratch = { 0 };
-    struct writing w = { texts, q, o, index, s, picture, name, &scratch };
+    struct prose scratch = { 0 }, turns = { 0 };
+    struct writing w = { texts, q, o, index, s, picture, name, &scratch, &turns, { 0 }, 0 };
 
     for (enum task task = 0; task < TASK_COUNT; task++) {
         if (!o->task[task]) continue;
         write_task(&w, task);
         if (q->question.failed || q->answer.failed) texts->record[task].failed = true;
     }
+    if (w.n_turns > 0) write_conversations(&w);
     prose_free(&scratch);
+    prose_free(&turns);
 }
 
 bool scene_texts_failed(const struct scene_texts *texts)
@@ -171,7 +222,7 @@ bool scene_texts_failed(const struct scene_texts *texts)
             texts->names[task].failed)
             return true;
     }
-    return false;
+    return texts->conversations.failed;
 }
 
 void scene_texts_clear(struct scene_texts *texts)
@@ -183,6 +234,7 @@ void scene_texts_clear(struct scene_texts *texts)
         prose_clear(&texts->names[task]);
         texts->n[task] = 0;
     }
+    prose_clear(&texts->conversations);
 }
 
 void scene_texts_free(struct scene_texts *texts)
@@ -193,4 +245,5 @@ void scene_texts_free(struct scene_texts *texts)
         prose_free(&texts->image[task]);
         prose_free(&texts->names[task]);
     }
+    prose_free(&texts->conversations);
 }

@@ -4,10 +4,14 @@
 
 #include "synth/world.h"
 
+/* The turns of all tasks about one scene are fewer (task_rows); test_world.c counts. */
+enum { TURNS_MAX = 32 };
+
 /* JSON objects, each followed by ",\n". */
 struct scene_texts {
-    struct prose record[TASK_COUNT]; /* conversations */
-    size_t n[TASK_COUNT];            /* how many */
+    struct prose record[TASK_COUNT]; /* conversations of one turn each; with turns > 1 none */
+    struct prose conversations;      /* of several turns, all tasks together; with turns == 1 none */
+    size_t n[TASK_COUNT];            /* questions */
     struct prose truth[TASK_COUNT];  /* records of the unified form; COCO's annotations */
     struct prose image[TASK_COUNT];  /* COCO's images */
     struct prose names[TASK_COUNT];  /* COCO's categories in truth, a line each, perhaps repeated */

@@ -98,9 +98,13 @@ static void check_benchmark(const struct scratch *s, const struct benchmark *b)
 
 static void test_all_right(void **state)
 {
-    struct world_options o = {
-        .seed = 2, .count = SCENES, .domain = DOMAIN_BOTH, .split = SPLIT_TEST, .side = 112, .threads = 2
-    };
+    struct world_options o = { .seed = 2,
+                               .count = SCENES,
+                               .domain = DOMAIN_BOTH,
+                               .split = SPLIT_TEST,
+                               .side = 112,
+                               .turns = 1,
+                               .threads = 2 };
     struct benchmark_table t = { 0 };
     struct world_result r;
     struct scratch s;

@@ -6,7 +6,7 @@
 #include <stdatomic.h>
 
 #include "core/file.h"
-#include "synth/world.h"
+#include "synth/world_texts.h"
 
 static struct world_options options(const char *out, int threads)
 {
@@ -16,6 +16,7 @@ static struct world_options options(const char *out, int threads)
                                .domain = DOMAIN_BOTH,
                                .split = SPLIT_TEST,
                                .side = 64,
+                               .turns = 1,
                                .threads = threads };
 
     for (enum task t = 0; t < TASK_COUNT; t++) o.task[t] = true;
@@ -136,6 +137,41 @@ static void test_files(void **state)
     scratch_close(&s);
 }
 
+/* All questions, each once, at most so many in a conversation; and no others than with a file for each task. */
+static void test_conversations(void **state)
+{
+    struct world_result r;
+    struct world_options o;
+    struct scratch s;
+    json_t *root, *record;
+    size_t i, turns = 0, all = 0, possible = 0;
+
+    (void)state;
+    scratch_open(&s);
+    o = options(scratch_path(&s, "one"), 2);
+    o.turns = 4;
+    write_world(&r, &o);
+    root = read_json(&s, "annotations", "mix");
+    json_array_foreach(root, i, record)
+    {
+        size_t n = json_array_size(json_object_get(record, "conversations")) / 2;
+
+        assert_true(n >= 1 && n <= 4);
+        turns += n;
+    }
+    for (enum task t = 0; t < TASK_COUNT; t++) {
+        all += r.n_questions[t];
+        possible += task_rows[t].turns;
+        check_truth(&s, t, r.n_questions[t]);
+    }
+    assert_int_equal(turns, all);
+    assert_true(json_array_size(root) < all / 3);
+    assert_true(possible <= TURNS_MAX);
+    assert_false(file_exists(scratch_path(&s, "one/annotations/vqa.json")));
+    json_decref(root);
+    scratch_close(&s);
+}
+
 /* Stopped before the first scene: no folder, and nothing beside it. */
 static void test_stopped(void **state)
 {
@@ -156,7 +192,8 @@ static void test_stopped(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_files), cmocka_unit_test(test_stopped) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_files), cmocka_unit_test(test_conversations),
+                                        cmocka_unit_test(test_stopped) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
