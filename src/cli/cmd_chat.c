@@ -14,7 +14,7 @@
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
 #include "cli/message.h"
-#include "cli/nearest.h"
+#include "core/nearest.h"
 #include "cli/output.h"
 #include "cli/setup.h"
 #include "cli/transcript.h"

@@ -19,13 +19,14 @@ const struct command_row command_rows[COMMAND_COUNT] = {
     [COMMAND_SYNTH] = { "synth", "OUT", 1, 1,
                         "draw scenes with questions and answers: data to train and to evaluate with",
                         cmd_synth },
+    [COMMAND_TRAIN] = { "train", "CONFIG", 1, 1, "train a model, all of it or parts, as a YAML file says",
+                        cmd_train },
     [COMMAND_EVAL] = { "eval", "[A B]", 0, 2,
                        "put benchmarks to a model: resumable, over many processes, reported", cmd_eval },
     [COMMAND_BATCH] = { "batch", "LIST", 1, 1,
                         "answer a list of questions about images, as a file of JSON lines", cmd_batch },
     [COMMAND_HELP] = { "help", "[COMMAND]", 0, 1, "explain a command", cmd_help },
     [COMMAND_SERVE] = { "serve", "", 0, 0, "web demo and OpenAI-compatible API", NULL },
-    [COMMAND_TRAIN] = { "train", "", 0, 0, "pre-training and fine-tuning", NULL },
     [COMMAND_SEGMENT] = { "segment", "", 0, 0, "SAM masks", NULL },
     [COMMAND_BENCH] = { "bench", "", 0, 0, "measure the machine, the encoders, prefill and decoding",
                         cmd_bench },
@@ -46,10 +47,10 @@ const char *const option_group_names[GROUP_COUNT] = {
 #define ASKS         (BIT(RUN) | BIT(CHAT))   /* ask for an answer */
 #define MANY_ASKED   (BIT(EVAL) | BIT(BATCH)) /* put many questions */
 #define OPENS        (ASKS | MANY_ASKED | BIT(TOKENIZE) | BIT(INSPECT) | BIT(DUMP) | BIT(BENCH)) /* open a model */
-#define COMPUTES     (ASKS | MANY_ASKED | BIT(DUMP) | BIT(BENCH)) /* compute with one */
-#define SESSIONS     (ASKS | MANY_ASKED | BIT(DUMP))              /* and hold a conversation */
-#define WRITES       (BIT(INIT) | BIT(CONVERT) | BIT(MIX))        /* write a model */
-#define REAL         (OPENS | WRITES | BIT(SYNTH) | BIT(HELP))    /* are there at all */
+#define COMPUTES     (ASKS | MANY_ASKED | BIT(DUMP) | BIT(BENCH))           /* compute with one */
+#define SESSIONS     (ASKS | MANY_ASKED | BIT(DUMP))                        /* and hold a conversation */
+#define WRITES       (BIT(INIT) | BIT(CONVERT) | BIT(MIX))                  /* write a model */
+#define REAL         (OPENS | WRITES | BIT(SYNTH) | BIT(TRAIN) | BIT(HELP)) /* are there at all */
 #define AT(field)    offsetof(struct settings, field)
 
 /* What int and float options may be at most; the library knows the model's own limits. */
@@ -140,6 +141,9 @@ const struct option option_rows[] = {
     { "--decode", "", OPTION_ON, AT(decode), NULL, NULL, 0, 0, BIT(TOKENIZE), GROUP_INPUT,
       "the way back: standard input holds ids, print their text" },
 
+    { "--set", "", OPTION_LIST, AT(keys), "KEY=VALUE", NULL, 0, 0, BIT(TRAIN), GROUP_INPUT,
+      "another value for a key of the configuration; may be repeated" },
+
     { "--count", "", OPTION_SIZE, AT(count), "N", NULL, 1, MANY, BIT(SYNTH), GROUP_INPUT, "scenes to draw" },
     { "--split", "", OPTION_CHOICE, AT(split), "SPLIT", "train val test", 0, 0, BIT(SYNTH), GROUP_INPUT,
       "which scenes: no scene of one split is in another; val and test also get files for sphinx eval" },
@@ -204,6 +208,8 @@ const struct option option_rows[] = {
       "file of the answers, one JSON object a line; questions that it has answers to are not asked again; "
       "without it "
       "standard output" },
+    { "-o --output", "--output_dir", OPTION_TEXT, AT(output), "DIR", NULL, 0, 0, BIT(TRAIN), GROUP_OUTPUT,
+      "folder of the checkpoints and the log, instead of the configuration's output_dir" },
     { "--force", "", OPTION_ON, AT(force), NULL, NULL, 0, 0, MANY_ASKED, GROUP_OUTPUT,
       "go on from answers of another model or other settings, and keep them" },
     { "--report", "", OPTION_TEXT, AT(report_page), "FILE", NULL, 0, 0, BIT(EVAL), GROUP_OUTPUT,
@@ -259,10 +265,10 @@ const struct option option_rows[] = {
       "it goes on while its tokens are at least so probable to it" },
 
     { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096,
-      COMPUTES | BIT(CONVERT) | BIT(MIX) | BIT(SYNTH), GROUP_MACHINE,
+      COMPUTES | BIT(CONVERT) | BIT(MIX) | BIT(SYNTH) | BIT(TRAIN), GROUP_MACHINE,
       "threads to compute with; 0: one per processor" },
     { "--cpu", "", OPTION_CHOICE, AT(model.cpu), "LEVEL", "auto portable avx2 avx512 avx512vnni amx", 0, 0,
-      COMPUTES, GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
+      COMPUTES | BIT(TRAIN), GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
     { "--batch-size", "--batch_size", OPTION_INT, AT(batch_size), "N", NULL, 1, 1024, MANY_ASKED,
       GROUP_MACHINE, "questions that are answered at once" },
     { "-ub --ubatch-size", "", OPTION_INT, AT(model.chunk), "N", NULL, 0, MANY, SESSIONS, GROUP_MACHINE,

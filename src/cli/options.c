@@ -9,7 +9,7 @@
 #include <sys/random.h>
 
 #include "cli/message.h"
-#include "cli/nearest.h"
+#include "core/nearest.h"
 
 /* ---- words and names ---------------------------------------------------------------------------------------- */
 

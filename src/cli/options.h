@@ -25,9 +25,9 @@ enum command {
     COMMAND_BATCH,
     COMMAND_MIX,
     COMMAND_SYNTH,
+    COMMAND_TRAIN,
     COMMAND_HELP,
     COMMAND_SERVE, /* from here on: named, but not in this version */
-    COMMAND_TRAIN,
     COMMAND_SEGMENT,
     COMMAND_COUNT
 };
@@ -44,7 +44,7 @@ struct settings {
     sphinx_model_options model;
     sphinx_session_options session;
     sphinx_ask_options ask;
-    struct text_list models, drafts, stops, prefill, tensor_types, tensor_betas, tasks, operands;
+    struct text_list models, drafts, stops, prefill, tensor_types, tensor_betas, tasks, keys, operands;
     const char *image, *prompt, *prompt_file, *output, *draw, *prompt_cache;
     size_t image_cache_size, prefix_cache; /* bytes */
     const char *data, *report_page, *grid, *text, *template;

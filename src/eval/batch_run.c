@@ -2,7 +2,7 @@
 #include "eval/batch_run.h"
 
 #include "core/digest.h"
-#include "eval/journal.h"
+#include "text/journal.h"
 
 #include <stdlib.h>
 #include <string.h>

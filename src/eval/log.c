@@ -2,7 +2,7 @@
 #include "eval/log.h"
 
 #include "core/file.h"
-#include "eval/journal.h"
+#include "text/journal.h"
 
 #include <errno.h>
 #include <math.h>

@@ -2,7 +2,7 @@
 #include "support/scratch.h"
 
 #include "core/file.h"
-#include "eval/journal.h"
+#include "text/journal.h"
 #include "eval/log.h"
 
 #include <signal.h>

@@ -1,5 +1,5 @@
 /* nearest.c - see nearest.h. */
-#include "cli/nearest.h"
+#include "core/nearest.h"
 
 #include <string.h>
 

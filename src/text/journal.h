@@ -9,8 +9,8 @@
  * file open: it holds a lock. (4) Merging replaces the file whole; a rank's lines are in it all or not at all, so merging
  * that was interrupted can be done again.
  */
-#ifndef SPHINX_EVAL_JOURNAL_H
-#define SPHINX_EVAL_JOURNAL_H
+#ifndef SPHINX_TEXT_JOURNAL_H
+#define SPHINX_TEXT_JOURNAL_H
 
 #include "core/status.h"
 

@@ -1,5 +1,5 @@
 /* journal.c - see journal.h. */
-#include "eval/journal.h"
+#include "text/journal.h"
 
 #include "core/file.h"
 #include "text/utf8.h"

@@ -1,8 +1,8 @@
 /*
  * nearest.h - which of several known words somebody may have meant.
  */
-#ifndef SPHINX_CLI_NEAREST_H
-#define SPHINX_CLI_NEAREST_H
+#ifndef SPHINX_CORE_NEAREST_H
+#define SPHINX_CORE_NEAREST_H
 
 #include <stddef.h>
 

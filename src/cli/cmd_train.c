@@ -1,0 +1,178 @@
+/* cmd_train.c - trains a model as a YAML file says (train/trainer.h). */
+#include <math.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "backend/cpu/cpu.h"
+#include "cli/commands.h"
+#include "cli/interrupt.h"
+#include "cli/message.h"
+#include "cli/progress_bar.h"
+#include "train/trainer.h"
+
+enum { WINDOW = 50 }; /* steps that the progress line averages over */
+
+struct training {
+    const struct settings *settings;
+    struct progress_bar bar;
+    struct report report;
+    struct step_result last[WINDOW]; /* a ring */
+    size_t n_steps;                  /* of this call */
+    char *saved;                     /* the last checkpoint's folder */
+};
+
+/* ---- what is said while it runs ---------------------------------------------------------------------------- */
+
+static void on_progress(void *user, const char *stage, uint64_t done, uint64_t total)
+{
+    struct training *t = user;
+
+    progress_bar_update(&t->bar, stage, done, total);
+}
+
+static void on_warning(void *user, const char *text)
+{
+    struct training *t = user;
+
+    if (t->settings->quiet) return;
+    progress_bar_clear(&t->bar);
+    message("warning: %s", text);
+}
+
+/* "step 120 of 3000 (4 %), loss 1.234, 2100 tokens/s, 18.3 items/s, 1:02:33 left" */
+static void on_step(void *user, const struct step_result *r)
+{
+    struct training *t = user;
+    double loss = 0, seconds = 0, tokens = 0, items = 0;
+    char text[256], left[32];
+    size_t n;
+
+    t->last[t->n_steps++ % WINDOW] = *r;
+    n = t->n_steps < WINDOW ? t->n_steps : WINDOW;
+    for (size_t i = 0; i < n; i++) {
+        loss += t->last[i].loss / (double)n;
+        seconds += t->last[i].seconds;
+        tokens += (double)t->last[i].n_tokens;
+        items += (double)t->last[i].n_items;
+    }
+    snprintf(text, sizeof text, "step %zu of %zu (%d %%), loss %.4g, %.4g tokens/s, %.3g items/s, %s left",
+             r->step, r->n_steps, (int)(100 * r->step / r->n_steps), loss, tokens / seconds, items / seconds,
+             progress_bar_duration(left, seconds / (double)n * (double)(r->n_steps - r->step)));
+    progress_bar_line(&t->bar, text);
+}
+
+static void on_saved(void *user, const char *folder)
+{
+    struct training *t = user;
+
+    free(t->saved);
+    t->saved = strdup(folder);
+}
+
+/* ---- the configuration ------------------------------------------------------------------------------------- */
+
+/* "output_dir='it''s here'", as YAML quotes; malloc'ed. */
+static char *quoted(const char *key, const char *value)
+{
+    char *text = malloc(strlen(key) + 2 * strlen(value) + 4), *to = text;
+
+    if (text == NULL) return NULL;
+    to += sprintf(to, "%s='", key);
+    for (; *value != '\0'; value++) {
+        if (*value == '\'') *to++ = '\'';
+        *to++ = *value;
+    }
+    memcpy(to, "'", 2);
+    return text;
+}
+
+/* What the command line says comes after the file. */
+static int config_read(struct train_config *c, const struct settings *s)
+{
+    const char **overrides = calloc(s->keys.count + 1, sizeof *overrides);
+    char *output = s->output != NULL ? quoted("output_dir", s->output) : NULL;
+    size_t n = 0;
+    struct err e = { 0 };
+    int code = CODE_OK;
+
+    if (overrides == NULL || (s->output != NULL && output == NULL)) {
+        code = fail("out of memory for the configuration");
+    } else {
+        for (; n < s->keys.count; n++) overrides[n] = s->keys.item[n];
+        if (output != NULL) overrides[n++] = output;
+        if (train_config_read(c, s->operands.item[0], overrides, n, &e) != STATUS_OK)
+            code = fail("%s", e.text);
+    }
+    free(output);
+    free(overrides);
+    return code;
+}
+
+/* ---- the run ----------------------------------------------------------------------------------------------- */
+
+static void say_begin(const struct trainer *r, const struct train_config *c)
+{
+    struct trainer_info info = trainer_info(r);
+
+    message(
+        "%.4g million of the model's numbers learn from %zu items, %zu a step, in %zu steps (%zu an epoch)",
+        (double)info.n_trained / 1e6, info.n_items, c->batch_size * c->accum_iter, info.n_steps,
+        info.epoch_steps);
+}
+
+static int say_end(struct training *t, const struct trainer *r, enum status st, const struct err *e)
+{
+    size_t n_bad = trainer_info(r).n_bad;
+
+    progress_bar_clear(&t->bar);
+    if (!t->settings->quiet && n_bad > 0) message("%zu items failed, others took their place", n_bad);
+    if (!t->settings->quiet && t->saved != NULL && (st == STATUS_OK || st == STATUS_CANCELLED))
+        message("written: %s", t->saved);
+    if (st == STATUS_OK) return CODE_OK;
+    if (st != STATUS_CANCELLED) return fail("%s", e->text);
+    if (!t->settings->quiet) message("%s", e->text);
+    return CODE_INTERRUPTED;
+}
+
+static int run(struct training *t, const struct train_config *c)
+{
+    const struct settings *s = t->settings;
+    struct trainer_options o = { .threads = s->model.threads > 0 ? s->model.threads : cpu_threads_default(),
+                                 .cpu = s->model.cpu };
+    struct train_listener l = { .step = on_step, .saved = on_saved, .user = t, .report = &t->report };
+    struct trainer *r;
+    struct err e = { 0 };
+    enum status st;
+    int code;
+
+    if (trainer_open(&r, c, &o, &l, &e) != STATUS_OK) {
+        progress_bar_clear(&t->bar);
+        return fail("%s", e.text);
+    }
+    progress_bar_clear(&t->bar);
+    if (!s->quiet) say_begin(r, c);
+    interrupt_begin(NULL);
+    st = trainer_run(r, &e);
+    interrupt_end();
+    code = say_end(t, r, st, &e);
+    trainer_close(r);
+    return code;
+}
+
+int cmd_train(struct settings *s)
+{
+    struct training t = { .settings = s };
+    struct train_config c;
+    int code = config_read(&c, s);
+
+    if (code != CODE_OK) return code;
+    t.report = (struct report){
+        .progress = on_progress, .warn = on_warning, .user = &t, .cancel = interrupt_flag()
+    };
+    progress_bar_init(&t.bar, s->quiet);
+    code = run(&t, &c);
+    free(t.saved);
+    train_config_free(&c);
+    return code;
+}

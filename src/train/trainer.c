@@ -1,0 +1,180 @@
+/* trainer.c - the steps of a run; see trainer.h. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "core/file.h"
+#include "model/encode.h"
+#include "train/run_model.h"
+#include "train/trainer_parts.h"
+
+enum { SKIPPED_IN_A_ROW_MAX = 10, PLACES_MAX = 4 };
+
+/* ---- one step ---------------------------------------------------------------------------------------------- */
+
+size_t trainer_items(const struct trainer *t, const struct feed_batch *b, struct train_item *items)
+{
+    size_t words = t->network.sees ? (size_t)encode_words(&t->network) : 0, n_tokens = 0;
+
+    for (size_t i = 0; i < b->n; i++) {
+        items[i] = (struct train_item){ .sample = &b->items[i].sample, .planes = b->items[i].planes };
+        n_tokens += b->items[i].sample.n + (b->items[i].planes != NULL ? words : 0);
+    }
+    return n_tokens;
+}
+
+/* The failure of a micro-batch, with the items that it was made of. */
+static enum status batch_failed(struct trainer *t, const struct feed_batch *b, struct err *e)
+{
+    char text[600] = "", place[256];
+    size_t size = 0;
+
+    if (t->ctx.err.code != STATUS_NUMERIC) return err_set(e, t->ctx.err.code, "%s", t->ctx.err.text);
+    for (size_t i = 0; i < b->n && size < sizeof text; i++) {
+        if (i == PLACES_MAX) {
+            snprintf(text + size, sizeof text - size, "; and %zu more", b->n - i);
+            break;
+        }
+        size += (size_t)snprintf(text + size, sizeof text - size, "%s%s", i > 0 ? "; " : "",
+                                 corpus_place(t->corpus, b->items[i].item, place, sizeof place));
+    }
+    return err_set(e, STATUS_NUMERIC, "step %zu, micro-batch %zu: %s: of %s", t->position.step + 1, b->micro,
+                   t->ctx.err.text, text);
+}
+
+/* Adds a micro-batch's share to the gradients and to r. */
+static enum status micro_batch(struct trainer *t, struct step_result *r, struct err *e)
+{
+    size_t n = t->config->accum_iter, n_targets;
+    double began = clock_seconds(), loss;
+    const struct feed_batch *b;
+    enum status st = feed_next(t->feed, &b, t->listener.report, e);
+
+    r->seconds_waiting += clock_seconds() - began;
+    if (st != STATUS_OK) return st;
+    r->n_tokens += trainer_items(t, b, t->items);
+    r->n_items += b->n;
+    train_micro_batch(&t->ctx, &t->network, t->items, b->n, 1.0 / (double)n, &loss, &n_targets);
+    if (t->ctx.err.code != STATUS_OK) return batch_failed(t, b, e);
+    r->loss += loss / (double)n;
+    r->n_targets += n_targets;
+    return STATUS_OK;
+}
+
+static void advance(struct run_position *p, size_t epoch_steps)
+{
+    p->step++;
+    if (++p->epoch_step < epoch_steps) return;
+    p->epoch_step = 0;
+    p->epoch++;
+}
+
+static enum status step(struct trainer *t, struct step_result *r, struct err *e)
+{
+    double began = clock_seconds();
+    enum status st = STATUS_OK;
+
+    *r = (struct step_result){ .n_steps = t->n_steps,
+                               .epoch = t->position.epoch,
+                               .lr = schedule_lr(&t->schedule, (double)t->position.step) };
+    trainees_zero_grad(&t->trainees);
+    for (size_t i = 0; i < t->config->accum_iter && st == STATUS_OK; i++) st = micro_batch(t, r, e);
+    if (st != STATUS_OK) return st;
+    r->skipped = !optimizer_step(&t->optimizer, &t->trainees, r->lr, t->options.threads, &r->grad_norm);
+    advance(&t->position, t->epoch_steps);
+    r->step = t->position.step;
+    r->seconds = clock_seconds() - began;
+    if (t->optimizer.skipped_in_a_row < SKIPPED_IN_A_ROW_MAX) return STATUS_OK;
+    return err_set(e, STATUS_NUMERIC,
+                   "step %zu: the gradients are not finite, %d times in a row: a lower lr may help", r->step,
+                   SKIPPED_IN_A_ROW_MAX);
+}
+
+/* ---- what is written --------------------------------------------------------------------------------------- */
+
+/* null for what JSON has no number for. */
+static json_t *json_number(double x)
+{
+    json_t *number = json_real(x);
+
+    return number != NULL ? number : json_null();
+}
+
+static enum status log_step(struct trainer *t, const struct step_result *r, struct err *e)
+{
+    json_t *line = json_pack(
+        "{s:I, s:I, s:o, s:f, s:o, s:I, s:I, s:I, s:f, s:f}", "step", (json_int_t)r->step, "epoch",
+        (json_int_t)r->epoch, "loss", json_number(r->loss), "lr", r->lr, "grad_norm",
+        json_number(r->grad_norm), "items", (json_int_t)r->n_items, "tokens", (json_int_t)r->n_tokens,
+        "targets", (json_int_t)r->n_targets, "seconds", r->seconds, "seconds_waiting", r->seconds_waiting);
+    enum status st;
+
+    if (line == NULL) return err_no_memory(e, "a line of the log");
+    if (r->skipped) json_object_set_new(line, "skipped", json_true());
+    st = journal_append(&t->log, line, e);
+    json_decref(line);
+    return st;
+}
+
+/* OUTPUT/epoch0-iter99, or OUTPUT/epoch0 where the epoch is complete; the number is that of the last micro-batch done, as upstream counts. */
+static char *checkpoint_path(const struct trainer *t)
+{
+    const struct run_position *p = &t->position;
+    char name[64];
+
+    if (p->epoch_step == 0)
+        snprintf(name, sizeof name, "epoch%zu", p->epoch - 1);
+    else
+        snprintf(name, sizeof name, "epoch%zu-iter%zu", p->epoch, p->epoch_step * t->config->accum_iter - 1);
+    return path_join(t->config->output_dir, name);
+}
+
+static enum status save(struct trainer *t, struct err *e)
+{
+    char *path = checkpoint_path(t);
+    enum status st = path != NULL ? run_model_write(t, path, e) : err_no_memory(e, "a checkpoint");
+
+    if (st == STATUS_OK && t->listener.saved != NULL) t->listener.saved(t->listener.user, path);
+    free(path);
+    return st;
+}
+
+/* ---- all steps --------------------------------------------------------------------------------------------- */
+
+static bool save_is_due(const struct trainer *t)
+{
+    const struct train_config *c = t->config;
+    const struct run_position *p = &t->position;
+
+    if (p->step == t->n_steps) return true;
+    if (c->save_every > 0 && p->step % c->save_every == 0) return true;
+    return p->epoch_step == 0 && p->epoch % c->save_interval == 0;
+}
+
+enum status trainer_run(struct trainer *t, struct err *e)
+{
+    enum status st = STATUS_OK;
+    bool stop = false;
+
+    while (st == STATUS_OK && !stop && t->position.step < t->n_steps) {
+        struct step_result r;
+
+        st = step(t, &r, e);
+        if (st == STATUS_OK) st = log_step(t, &r, e);
+        if (st != STATUS_OK) return st;
+        if (t->listener.step != NULL) t->listener.step(t->listener.user, &r);
+        stop = report_cancelled(t->listener.report);
+        if (stop || save_is_due(t)) st = save(t, e);
+    }
+    if (st == STATUS_OK && t->position.step < t->n_steps)
+        st = err_set(e, STATUS_CANCELLED, "stopped after step %zu of %zu", t->position.step, t->n_steps);
+    return st;
+}
+
+struct trainer_info trainer_info(const struct trainer *t)
+{
+    return (struct trainer_info){ .n_trained = t->trainees.n_numbers,
+                                  .n_items = corpus_count(t->corpus),
+                                  .n_steps = t->n_steps,
+                                  .epoch_steps = t->epoch_steps,
+                                  .n_bad = feed_bad(t->feed) };
+}

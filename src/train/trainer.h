@@ -1,0 +1,64 @@
+/*
+ * trainer.h - a run: from a configuration to a trained model on disk.
+ *
+ *   train_config ─┬─ model ── network ── trainees ─────────────┐
+ *                 └─ corpus ── feed ── micro-batches ── step: train_step.h ... optimizer.h ── OUTPUT/epoch0-iter99/
+ *                                                          └─ OUTPUT/log.jsonl
+ *
+ * Spec 10 sections 7, 8 and 10. A step is A micro-batches of B items and one change of the weights. What a run computes depends on model, data
+ * and configuration, not on the number of threads.
+ */
+#ifndef SPHINX_TRAIN_TRAINER_H
+#define SPHINX_TRAIN_TRAINER_H
+
+#include "core/report.h"
+#include "train/train_config.h"
+
+struct trainer_options {
+    int threads;     /* >= 1 */
+    const char *cpu; /* instruction level; NULL: the best */
+};
+
+/* One step, when it is done. */
+struct step_result {
+    size_t step, n_steps; /* steps done, of all of the run */
+    size_t epoch;         /* from 0 */
+    double loss;          /* mean over micro-batches */
+    double lr;
+    double grad_norm;                    /* before clipping */
+    bool skipped;                        /* the norm was not finite: the weights are as before */
+    size_t n_items, n_tokens, n_targets; /* n_tokens: image words included */
+    double seconds, seconds_waiting;     /* all of it, and of that for data */
+};
+
+/* What a run tells; each may be NULL. Called between steps, from the thread that runs. */
+struct train_listener {
+    void (*step)(void *user, const struct step_result *r);
+    void (*saved)(void *user, const char *folder); /* a checkpoint is complete */
+    void *user;
+    const struct report
+        *report; /* warnings; progress of loading; cancel ends the run after a step, and saves */
+};
+
+struct trainer;
+
+/* Opens model and data. Errors are those of the parts. BAD_ARGUMENT also where output_dir holds a run already. The configuration is borrowed
+ * until trainer_close. */
+enum status trainer_open(struct trainer **t, const struct train_config *c, const struct trainer_options *o,
+                         const struct train_listener *l, struct err *e);
+/* All steps that are left, and the checkpoints. CANCELLED: stopped by report->cancel, after a step, with a checkpoint. NUMERIC: a loss that is
+ * no number, or gradients that are none ten times in a row: the message names the step and the items. */
+enum status trainer_run(struct trainer *t, struct err *e);
+void trainer_close(struct trainer *t); /* accepts NULL */
+
+/* What there is, for messages. */
+struct trainer_info {
+    size_t n_trained; /* numbers */
+    size_t n_items;   /* of the data */
+    size_t n_steps;   /* of the run */
+    size_t epoch_steps;
+    size_t n_bad; /* items that failed so far */
+};
+struct trainer_info trainer_info(const struct trainer *t);
+
+#endif

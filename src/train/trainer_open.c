@@ -1,0 +1,236 @@
+/* trainer_open.c - the parts of a run, opened from its configuration; see trainer.h. */
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+
+#include "backend/cpu/cpu.h"
+#include "core/file.h"
+#include "model/encode.h"
+#include "train/trainer_parts.h"
+
+/* ---- the model --------------------------------------------------------------------------------------------- */
+
+static enum status model_open(struct trainer *t, struct err *e)
+{
+    const struct train_config *c = t->config;
+    struct model_config config;
+    char *name = NULL;
+    enum status st;
+
+    t->load = (struct load_options){ .paths = c->model.item,
+                                     .n_paths = (int)c->model.n,
+                                     .llama_type = c->llama_type,
+                                     .config_path = c->llama_config,
+                                     .tokenizer_path = c->tokenizer_path,
+                                     .ranks = 1,
+                                     .report = t->listener.report };
+    st = ckpt_open(&t->checkpoint, t->load.paths, t->load.n_paths, t->load.report, e);
+    if (st == STATUS_OK) st = load_config(&config, &t->tokenizer, &t->load, t->checkpoint, e);
+    if (st == STATUS_OK)
+        st = load_config_text(&t->config_json, &t->config_json_size, &name, &t->load, t->checkpoint, e);
+    free(name);
+    if (st == STATUS_OK) st = network_init(&t->network, &config, e);
+    if (st == STATUS_OK) st = load_weights(&t->network, t->checkpoint, &t->load, e);
+    if (st == STATUS_OK && config.llama.w2_turned)
+        st = err_set(e, STATUS_UNSUPPORTED,
+                     "%s: experts as GGUF has them cannot be trained: convert the model to a folder first",
+                     t->load.paths[0]);
+    return st;
+}
+
+/* Upstream's mm_stage1 (spec 10 section 3), for the variants that have none there as for those that have: what joins encoders and language
+ * model; in the light ones without the two vectors. */
+static size_t stage1_patterns(const struct trainer *t, const char **patterns)
+{
+    size_t n = 0;
+
+    patterns[n++] = "visual_proj.*";
+    if (strstr(t->network.config.variant->llama_type, "light") != NULL) return n;
+    patterns[n++] = "start_img";
+    patterns[n++] = "end_img";
+    if (network_has(&t->network, COMPONENT_QFORMER)) patterns[n++] = "qformer_proj.*";
+    return n;
+}
+
+static enum status trainees_open(struct trainer *t, struct err *e)
+{
+    const struct train_config *c = t->config;
+    struct trainee_rule rule = { .only = c->train.item,
+                                 .n_only = c->train.n,
+                                 .except = c->freeze.item,
+                                 .n_except = c->freeze.n,
+                                 .encoders = c->encoders };
+    const char *patterns[4];
+
+    if (c->trainable_mode == TRAIN_MODE_STAGE1) {
+        rule.only = patterns;
+        rule.n_only = stage1_patterns(t, patterns);
+    }
+    t->optimizer = optimizer_default();
+    t->optimizer.weight_decay = c->weight_decay;
+    t->optimizer.clip = c->clip_grad;
+    return trainees_init(&t->trainees, &t->network, &rule, c->precision == TRAIN_BF16, e);
+}
+
+/* ---- the data ---------------------------------------------------------------------------------------------- */
+
+static enum feed_view view_of(const struct train_config *c)
+{
+    static const enum feed_view views[] = { [TRAIN_PADDED_RESIZE] = FEED_PADDED_RESIZE,
+                                            [TRAIN_RANDOM_RESIZED_CROP] = FEED_RANDOM_RESIZED_CROP,
+                                            [TRAIN_RESIZED_CENTER_CROP] = FEED_RESIZED_CENTER_CROP };
+
+    return views[c->image_transform];
+}
+
+struct feed_options trainer_feed_options(const struct trainer *t)
+{
+    const struct train_config *c = t->config;
+
+    return (struct feed_options){
+        .micro_batch = c->batch_size,
+        .accumulate = c->accum_iter,
+        .ranks = 1,
+        .max_words = c->max_words,
+        .image_words = t->network.sees ? (size_t)encode_words(&t->network) : 0,
+        .image_size = t->network.config.views.image_size,
+        .view = view_of(c),
+        .bad_share = c->skip_bad,
+        .threads = (int)c->num_workers,
+        .seed = c->seed,
+    };
+}
+
+/* Images that the model cannot look at are found before the first step. */
+static enum status check_sight(const struct trainer *t, const struct corpus *c, struct err *e)
+{
+    const struct corpus_type *types;
+    size_t n = corpus_types(c, &types);
+
+    for (size_t i = 0; i < n; i++) {
+        if (types[i].sees && !t->network.sees)
+            return err_set(e, STATUS_BAD_ARGUMENT,
+                           "the items of type \"%s\" have images, and the model has no encoders",
+                           types[i].name);
+    }
+    return STATUS_OK;
+}
+
+static enum status data_open(struct trainer *t, struct err *e)
+{
+    const struct train_config *c = t->config;
+    struct feed_options o = trainer_feed_options(t);
+    enum status st = corpus_open(&t->corpus, c->data_config, c->seed, t->listener.report, e);
+
+    if (st == STATUS_OK) st = check_sight(t, t->corpus, e);
+    if (st == STATUS_OK)
+        st = feed_open(&t->feed, t->corpus, t->tokenizer, &o, t->position.epoch, t->position.epoch_step, e);
+    if (st != STATUS_OK) return st;
+    t->items = calloc(c->batch_size, sizeof *t->items);
+    return t->items != NULL ? STATUS_OK : err_no_memory(e, "a micro-batch");
+}
+
+/* ---- the run ----------------------------------------------------------------------------------------------- */
+
+static enum status plan(struct trainer *t, struct err *e)
+{
+    const struct train_config *c = t->config;
+    double total;
+
+    t->epoch_steps = feed_steps(t->feed);
+    total = c->epochs * (double)t->epoch_steps;
+    if (c->max_steps > 0 && (double)c->max_steps < total) total = (double)c->max_steps;
+    t->n_steps = (size_t)fmax(1, round(total));
+    t->schedule = (struct schedule){ .lr = c->lr, .lr_min = c->min_lr, .total = (double)t->n_steps };
+    t->schedule.warmup =
+        c->warmup_steps != SIZE_MAX ? (double)c->warmup_steps : c->warmup_epochs * (double)t->epoch_steps;
+    if (t->schedule.warmup >= (double)t->n_steps && t->schedule.warmup > 0)
+        return err_set(e, STATUS_BAD_ARGUMENT, "the warm-up of %g steps is not shorter than the run of %zu",
+                       t->schedule.warmup, t->n_steps);
+    return STATUS_OK;
+}
+
+/* With the folders above it. */
+static enum status folder_make(const char *path, struct err *e)
+{
+    char *part = strdup(path);
+    enum status st = part != NULL ? STATUS_OK : err_no_memory(e, path);
+
+    for (char *end = part; st == STATUS_OK && end != NULL; *end = '/') {
+        end = strchr(end + 1, '/');
+        if (end != NULL) *end = '\0';
+        if (mkdir(part, 0777) != 0 && errno != EEXIST)
+            st = err_set(e, STATUS_IO, "%s: cannot make the folder: %s", part, strerror(errno));
+        if (end == NULL) break;
+    }
+    free(part);
+    if (st == STATUS_OK && !file_is_directory(path))
+        st = err_set(e, STATUS_IO, "%s: there is a file of that name", path);
+    return st;
+}
+
+static enum status output_open(struct trainer *t, struct err *e)
+{
+    char *path = path_join(t->config->output_dir, "log.jsonl");
+    enum status st = path != NULL ? folder_make(t->config->output_dir, e) : err_no_memory(e, "the log");
+
+    if (st == STATUS_OK && file_exists(path))
+        st = err_set(e, STATUS_BAD_ARGUMENT, "%s: holds a run already: name another folder",
+                     t->config->output_dir);
+    if (st == STATUS_OK) st = journal_open(&t->log, path, e);
+    free(path);
+    return st;
+}
+
+static enum status open_all(struct trainer *t, struct err *e)
+{
+    const struct backend *b;
+    enum status st = cpu_backend(t->options.cpu, &b, e);
+
+    if (st == STATUS_OK) st = ctx_init(&t->ctx, b, &t->arena, t->options.threads, e);
+    if (st == STATUS_OK) st = model_open(t, e);
+    if (st == STATUS_OK) st = trainees_open(t, e);
+    if (st == STATUS_OK) st = data_open(t, e);
+    if (st == STATUS_OK) st = plan(t, e);
+    if (st == STATUS_OK) st = output_open(t, e);
+    return st;
+}
+
+enum status trainer_open(struct trainer **out, const struct train_config *c, const struct trainer_options *o,
+                         const struct train_listener *l, struct err *e)
+{
+    struct trainer *t = calloc(1, sizeof *t);
+    enum status st;
+
+    *out = NULL;
+    if (t == NULL) return err_no_memory(e, "the run");
+    t->config = c;
+    t->options = *o;
+    t->listener = *l;
+    t->log.fd = -1;
+    st = open_all(t, e);
+    if (st != STATUS_OK) {
+        trainer_close(t);
+        return st;
+    }
+    *out = t;
+    return STATUS_OK;
+}
+
+void trainer_close(struct trainer *t)
+{
+    if (t == NULL) return;
+    journal_close(&t->log, NULL);
+    feed_close(t->feed);
+    corpus_close(t->corpus);
+    network_free(&t->network);
+    trainees_free(&t->trainees);
+    tok_close(t->tokenizer);
+    ckpt_close(t->checkpoint);
+    ctx_free(&t->ctx);
+    arena_free(&t->arena);
+    free(t->config_json);
+    free(t->items);
+    free(t);
+}

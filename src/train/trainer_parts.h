@@ -1,0 +1,58 @@
+/*
+ * trainer_parts.h - what a run consists of, for the files that make it: trainer.c the steps, trainer_open.c the parts, run_*.c what
+ * it writes.
+ */
+#ifndef SPHINX_TRAIN_TRAINER_PARTS_H
+#define SPHINX_TRAIN_TRAINER_PARTS_H
+
+#include "model/load.h"
+#include "text/journal.h"
+#include "train/feed.h"
+#include "train/optimizer.h"
+#include "train/train_step.h"
+#include "train/trainer.h"
+
+/* Where a run stands: between steps. */
+struct run_position {
+    size_t step;       /* steps done since the beginning */
+    size_t epoch;      /* of the next step */
+    size_t epoch_step; /* of the next step, within the epoch */
+};
+
+struct trainer {
+    const struct train_config *config;
+    struct trainer_options options;
+    struct train_listener listener;
+
+    /* the model */
+    struct load_options load;
+    struct checkpoint *checkpoint;
+    struct tokenizer *tokenizer;
+    char *config_json; /* of the model, as found; NULL: there is none */
+    size_t config_json_size;
+    struct network network;
+    struct trainees trainees;
+    struct optimizer optimizer;
+
+    /* the data */
+    struct corpus *corpus;
+    struct feed *feed;
+    struct train_item *items; /* [B] */
+
+    /* the run */
+    struct schedule schedule; /* in steps */
+    size_t epoch_steps, n_steps;
+    struct run_position position;
+    struct journal log;
+
+    struct ctx ctx;
+    struct arena arena; /* of ctx */
+};
+
+/* How the run's data is read. */
+struct feed_options trainer_feed_options(const struct trainer *t);
+
+/* The items of a micro-batch as train_micro_batch takes them, and the positions that they come to. */
+size_t trainer_items(const struct trainer *t, const struct feed_batch *b, struct train_item *items);
+
+#endif
