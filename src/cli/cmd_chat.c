@@ -14,10 +14,10 @@
 #include "cli/interrupt.h"
 #include "cli/line_reader.h"
 #include "cli/message.h"
-#include "core/nearest.h"
 #include "cli/output.h"
 #include "cli/setup.h"
 #include "cli/transcript.h"
+#include "core/nearest.h"
 
 struct chat {
     struct settings *s;

@@ -2,8 +2,8 @@
 #include "support/scratch.h"
 
 #include "core/file.h"
-#include "text/journal.h"
 #include "eval/log.h"
+#include "text/journal.h"
 
 #include <signal.h>
 #include <sys/resource.h>

@@ -299,7 +299,8 @@ static void test_bad_configurations(void **state)
                   "prompt_type is for instructions and captions");
     check_refused("META:\n  - path: 'a.jsonl\n", "c.yaml: line ");
     check_refused("META:\n  - path: a\n\tb: c\n", "c.yaml: line 3");
-    check_refused("META: [{path: a.jsonl}]\nMETA: [{path: a.jsonl}]\n", "line 2: the key \"META\" is there twice");
+    check_refused("META: [{path: a.jsonl}]\nMETA: [{path: a.jsonl}]\n",
+                  "line 2: the key \"META\" is there twice");
     check_refused("META: [{path: none.json}]", "none.json");
     check_refused("META: [{path: a.parquet}]", "must end in");
     assert_int_equal(corpus_open(&c, scratch_path(&scratch, "none.yaml"), 0, NULL, &e), STATUS_NOT_FOUND);
