@@ -50,6 +50,18 @@ static void read_float(const struct reader *r, const char *key, float *value)
     *value = (float)d;
 }
 
+static void read_bool(const struct reader *r, const char *key, bool *value)
+{
+    const json_t *v = get(r, key);
+
+    if (v == NULL) return;
+    if (!json_is_boolean(v)) {
+        err_set(r->err, STATUS_BAD_FORMAT, "%s: \"%s\" must be true or false", r->name, key);
+        return;
+    }
+    *value = json_is_true(v);
+}
+
 static void read_choice(const struct reader *r, const char *key, const char *const *choices, int n,
                         int *value)
 {
@@ -275,7 +287,16 @@ static void read_llama(const struct reader *r, const struct variant *variant, st
     warn_unknown(r, KEYS("dim", "n_layers", "n_heads", "n_kv_heads", "head_dim", "hidden_dim", "multiple_of",
                          "ffn_dim_multiplier", "norm_eps", "rope_theta", "rope_scaling", "vocab_size",
                          "max_batch_size", "max_seq_len", "moe", "load_balancing_weight",
-                         "load_pretrained_visual_encoder", "trainable_mode", "vision"));
+                         "load_pretrained_visual_encoder", "trainable_mode", "lora_rank", "bias_tuning",
+                         "norm_tuning", "vision"));
+}
+
+static void read_adapters(const struct reader *r, struct model_config *k)
+{
+    k->bias_tuning = k->variant->all_biased;
+    read_int(r, "lora_rank", &k->lora_rank, -1); /* upstream's word for none */
+    if (k->lora_rank < 0) k->lora_rank = 0;
+    read_bool(r, "bias_tuning", &k->bias_tuning);
 }
 
 /* "what must be a multiple of what" in one line each. */
@@ -301,7 +322,8 @@ static void check_vision(struct model_config *k, const char *file, struct err *e
     if (e->code != STATUS_OK) return;
     k->mixer.grid = k->views.view_size / k->dinov2.patch_size;
     divides(e, file, k->mixer.grid, side, "the patch grid of a view and ConvNeXt's map");
-    k->mixer.channels = k->convnext.dims[CONVNEXT_STAGES - 1] + k->dinov2.width;
+    if (has(k, ENCODER_CONVNEXT)) k->mixer.channels += k->convnext.dims[CONVNEXT_STAGES - 1];
+    if (has(k, ENCODER_DINOV2)) k->mixer.channels += k->dinov2.width;
     if (has(k, ENCODER_CLIP)) {
         divides(e, file, k->clip.width, k->clip.heads, "vision.clip.width and heads");
         k->mixer.channels += k->clip.width;
@@ -363,6 +385,7 @@ enum status config_parse(struct model_config *k, const struct variant *variant, 
         return e != NULL ? e->code : STATUS_BAD_FORMAT;
     r.object = root;
     read_llama(&r, variant, &k->llama);
+    read_adapters(&r, k);
     read_vision(&r, k);
     json_decref(root);
     k->llama.vocab = vocab;

@@ -17,6 +17,8 @@
 struct model_config {
     const struct variant *variant;
     struct llama_config llama;
+    int lora_rank;          /* of the adapters that the checkpoint holds (adapter.h); 0: none */
+    bool bias_tuning;       /* it holds biases of the language model's matrices */
     struct img_views views; /* layout and the three sizes */
     struct clip_config clip;
     struct convnext_config convnext;

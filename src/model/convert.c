@@ -197,7 +197,7 @@ static enum status plan_all(struct conversion *c, struct err *e)
 {
     struct param_visitor v = { .visit = plan_one, .user = c };
 
-    c->network.sees = load_sees(c->checkpoint) && !c->o->text_only;
+    c->network.sees = load_sees(c->network.config.variant, c->checkpoint) && !c->o->text_only;
     c->format = c->o->format;
     if (c->format == MODEL_GGUF && !c->network.sees) c->format = MODEL_GGUF_LLAMA;
     c->o->policy->uniform = c->format == MODEL_TORCH || c->format == MODEL_SAFETENSORS;

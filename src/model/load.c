@@ -357,9 +357,14 @@ static enum status fetch(struct loader *l, const struct param *p, struct tensor 
 {
     struct ckpt_rule rule = load_rule(p);
     int rank = l->options->rank, ranks = l->options->ranks > 0 ? l->options->ranks : 1;
+    struct adapter *adapter = slot->adapter; /* laid out already; it is filled when its parts are visited */
     enum status st = STATUS_OK;
 
-    if (p->experts == 1) return ckpt_tensor(l->checkpoint, p->name, &rule, rank, ranks, slot, e);
+    if (p->experts == 1) {
+        st = ckpt_tensor(l->checkpoint, p->name, &rule, rank, ranks, slot, e);
+        slot->adapter = adapter;
+        return st;
+    }
     for (int i = 0; i < p->experts && st == STATUS_OK; i++) {
         st = ckpt_expert(l->checkpoint, p->name, &rule, i, rank, ranks, &slot[i], e);
     }
@@ -431,8 +436,9 @@ static bool is_visual(const char *name)
     return false;
 }
 
-bool load_sees(const struct checkpoint *c)
+bool load_sees(const struct variant *variant, const struct checkpoint *c)
 {
+    if (variant->encoders == 0) return false;
     for (size_t i = 0; i < ckpt_count(c); i++) {
         if (is_visual(ckpt_entry(c, i)->name)) return true;
     }
@@ -470,7 +476,7 @@ enum status load_weights(struct network *n, struct checkpoint *c, const struct l
     struct param_visitor v = { .visit = load_one, .user = &l };
     const char *where = ckpt_path(c, ckpt_paths(c) - 1);
 
-    n->sees = load_sees(c);
+    n->sees = load_sees(n->config.variant, c);
     report_progress(o->report, "load", 0, 1);
     network_params(n, &v);
     if (l.err.code != STATUS_OK) return err_set(e, l.err.code, "%s", l.err.text);

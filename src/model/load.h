@@ -34,8 +34,8 @@ enum status load_config(struct model_config *config, struct tokenizer **t, const
 enum status load_config_text(char **json, size_t *size, char **name, const struct load_options *o,
                              const struct checkpoint *c, struct err *e);
 
-/* True if c has the encoders' tensors, or some of them; else it is a language model alone. */
-bool load_sees(const struct checkpoint *c);
+/* True if c has the encoders' tensors of a variant, or some of them; else it is a language model alone. */
+bool load_sees(const struct variant *variant, const struct checkpoint *c);
 
 /* Fills in every weight of n from c. Missing and misshapen tensors are an error that names the first few and counts all; tensors of
  * the checkpoint that nothing uses are warned of. Sets n->sees to whether the encoders are there; a checkpoint with

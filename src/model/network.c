@@ -1,6 +1,8 @@
 /* network.c - see network.h. */
 #include "model/network.h"
 
+#include "model/adapter.h"
+
 const char *const component_names[COMPONENT_COUNT] = { "clip",    "convnext", "dinov2",
                                                        "qformer", "mixer",    "llama" };
 
@@ -19,6 +21,12 @@ enum status network_init(struct network *n, const struct model_config *config, s
     if (st == STATUS_OK) st = dinov2_init(&n->dinov2, &config->dinov2, &n->arena, e);
     if (st == STATUS_OK && network_has(n, COMPONENT_QFORMER)) {
         st = qformer_init(&n->qformer, &config->qformer, &n->arena, e);
+    }
+    if (st == STATUS_OK && (config->lora_rank > 0 || config->bias_tuning)) {
+        struct adapter_rule rule =
+            adapter_rule_default(config->variant, config->lora_rank, config->bias_tuning);
+
+        st = adapter_lay_out(n, &rule, e);
     }
     if (st != STATUS_OK) network_free(n);
     return st;

@@ -61,7 +61,7 @@ enum tensor_class policy_class(const struct param *p)
 {
     enum tensor_class class = class_of_beginning(p->name);
 
-    if (p->kind == PARAM_VECTOR) return TENSOR_CLASS_SMALL;
+    if (p->kind == PARAM_VECTOR || strstr(p->name, ".lora_") != NULL) return TENSOR_CLASS_SMALL;
     if (class != TENSOR_CLASS_COUNT) return class;
     if (strstr(p->name, ".attention.") != NULL) return TENSOR_CLASS_ATTENTION;
     /* The router of experts decides who answers: a matrix, but as small as a norm. */

@@ -13,7 +13,7 @@
  * The vocabulary's two matrices are a fiftieth of a 13B model; `output` decides between words whose logits lie close together, and
  * every word of a prompt passes through `tok_embeddings`. 6 bits cost 1 % of the file there. The encoders have 3.4 billion weights,
  * but their errors reach every image word, while their speed is a matter of arithmetic, not of bytes: 8 bits. Small ones are
- * norms, biases, positions and the router of experts: nothing is won by rounding them.
+ * norms, biases, positions, adapters and the router of experts: nothing is won by rounding them.
  *
  * Blocks lie along rows. A row that does not fill whole blocks takes the nearest type that fits: q4_K falls to q4_0 and q6_K to
  * q8_0, which have blocks of 32, and these to f16. So do convolutions, whose rows are as short as the kernel is wide.

@@ -6,11 +6,15 @@
 
 const char *const encoder_names[ENCODER_COUNT] = { "clip", "convnext", "dinov2", "qformer" };
 
-enum { LIGHT = 1 << ENCODER_CONVNEXT | 1 << ENCODER_DINOV2, EXPERTS = 8 };
+enum { LIGHT = 1 << ENCODER_CONVNEXT | 1 << ENCODER_DINOV2, QUERIES = 1 << ENCODER_QFORMER, EXPERTS = 8 };
 
 #define LLAMA2_13B                                                                                           \
     {                                                                                                        \
         5120, 40, 40, 0, 0, 1e4f                                                                             \
+    }
+#define LLAMA2_7B                                                                                            \
+    {                                                                                                        \
+        4096, 32, 32, 0, 0, 1e4f                                                                             \
     }
 #define TINYLLAMA                                                                                            \
     {                                                                                                        \
@@ -26,20 +30,28 @@ enum { LIGHT = 1 << ENCODER_CONVNEXT | 1 << ENCODER_DINOV2, EXPERTS = 8 };
     }
 
 static const struct variant variants[] = {
-    { "llama_ens", "SPHINX", ENCODERS_ALL, IMG_LAYOUT_ONE, 224, 256, false, 0, LLAMA2_13B, LLAMA2_13B },
+    { "llama_ens", "SPHINX", ENCODERS_ALL, IMG_LAYOUT_ONE, 224, 256, false, 0, false, LLAMA2_13B,
+      LLAMA2_13B },
     { "llama_ens5", "SPHINX-1k (Long-SPHINX), SPHINX-v2-1k", ENCODERS_ALL, IMG_LAYOUT_FIVE, 448, 256, false,
-      0, LLAMA2_13B, LLAMA2_13B },
-    { "mixtral_sparse_ens", "SPHINX-MoE", ENCODERS_ALL, IMG_LAYOUT_ONE, 512, 512, false, EXPERTS, MIXTRAL,
-      MIXTRAL_DEFAULTS },
-    { "mixtral_sparse_ens5", "SPHINX-MoE-1k", ENCODERS_ALL, IMG_LAYOUT_FIVE, 1024, 512, false, EXPERTS,
+      0, false, LLAMA2_13B, LLAMA2_13B },
+    { "mixtral_sparse_ens", "SPHINX-MoE", ENCODERS_ALL, IMG_LAYOUT_ONE, 512, 512, false, EXPERTS, false,
       MIXTRAL, MIXTRAL_DEFAULTS },
-    { "llama_ens_light", "SPHINX-Tiny", LIGHT, IMG_LAYOUT_ONE, 512, 512, false, 0, TINYLLAMA, LLAMA2_13B },
-    { "llama_ens5_light", "SPHINX-Tiny-1k", LIGHT, IMG_LAYOUT_FIVE, 1024, 512, false, 0, TINYLLAMA,
+    { "mixtral_sparse_ens5", "SPHINX-MoE-1k", ENCODERS_ALL, IMG_LAYOUT_FIVE, 1024, 512, false, EXPERTS, false,
+      MIXTRAL, MIXTRAL_DEFAULTS },
+    { "llama_ens_light", "SPHINX-Tiny", LIGHT, IMG_LAYOUT_ONE, 512, 512, false, 0, false, TINYLLAMA,
       LLAMA2_13B },
-    { "llama_ens10", "not released", ENCODERS_ALL, IMG_LAYOUT_TEN, 672, 256, false, 0, LLAMA2_13B,
+    { "llama_ens5_light", "SPHINX-Tiny-1k", LIGHT, IMG_LAYOUT_FIVE, 1024, 512, false, 0, false, TINYLLAMA,
       LLAMA2_13B },
-    { "llama_ens5p2", "not released", ENCODERS_ALL, IMG_LAYOUT_FIVE, 448, 256, true, 0, LLAMA2_13B,
+    { "llama_ens10", "not released", ENCODERS_ALL, IMG_LAYOUT_TEN, 672, 256, false, 0, false, LLAMA2_13B,
       LLAMA2_13B },
+    { "llama_ens5p2", "not released", ENCODERS_ALL, IMG_LAYOUT_FIVE, 448, 256, true, 0, false, LLAMA2_13B,
+      LLAMA2_13B },
+    { "llama_ens_peft", "SPHINX with adapters", ENCODERS_ALL, IMG_LAYOUT_ONE, 224, 256, false, 0, false,
+      LLAMA2_7B, LLAMA2_7B },
+    { "llama_qformerv2_peft", "LLaMA with a Q-Former and adapters", QUERIES, IMG_LAYOUT_ONE, 224, 256, false,
+      0, true, LLAMA2_7B, LLAMA2_7B },
+    { "llama_peft", "LLaMA with adapters, text only", 0, IMG_LAYOUT_ONE, 224, 256, false, 0, true, LLAMA2_7B,
+      LLAMA2_7B },
 };
 
 enum { VARIANTS = sizeof variants / sizeof *variants };

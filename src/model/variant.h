@@ -27,6 +27,9 @@ struct variant {
     int image_size, cnn_size; /* released sizes; views are 224 */
     bool pool_parts;
     int n_experts;
+    bool
+        all_biased; /* bias tuning: of all matrices of a layer, and unless config.json says otherwise; else of all but
+                                       wk and wv, if it says so */
     struct llama_sizes released; /* what the released checkpoint has: used when there is no config.json */
     struct llama_sizes defaults; /* upstream's ModelArgs: used for keys that a config.json leaves out */
 };

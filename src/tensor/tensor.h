@@ -49,7 +49,7 @@ struct tensor {
  * A factor that B is to be multiplied by is in B already, and several adapters are one: their A's stand below each other, their B's abreast.
  */
 struct adapter {
-    struct tensor a, b; /* n_dims 0: none, only a bias */
+    struct tensor a, b; /* weights of any dtype; n_dims 0: none, only a bias */
     struct tensor bias; /* [N] float32, of a layer that has none of its own; n_dims 0: none */
 };
 

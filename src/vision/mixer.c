@@ -31,8 +31,10 @@ void mixer_params(struct mixer *m, struct param_visitor *v)
         param_dense(v, &m->qformer_proj, k->width, k->query_width, "qformer_proj.0");
         param_norm(v, &m->qformer_norm, k->width, "qformer_proj.1");
     }
-    param_dense(v, &m->visual_proj, k->width, k->channels, "visual_proj.0");
-    param_norm(v, &m->visual_norm, k->width, "visual_proj.1");
+    if (k->channels > 0) {
+        param_dense(v, &m->visual_proj, k->width, k->channels, "visual_proj.0");
+        param_norm(v, &m->visual_norm, k->width, "visual_proj.1");
+    }
     param(v, &m->start_img, PARAM_VECTOR, SPLIT_NONE, SHAPE(1, 1, k->width), "start_img");
     param(v, &m->end_img, PARAM_VECTOR, SPLIT_NONE, SHAPE(1, 1, k->width), "end_img");
 }
@@ -45,6 +47,7 @@ static int64_t view_grid(const struct mixer_config *k, int64_t view)
 
 static int64_t view_mixed(const struct mixer_config *k, int64_t view)
 {
+    if (k->channels == 0) return 0;
     return 1 + view_grid(k, view) * view_grid(k, view);
 }
 
@@ -117,7 +120,7 @@ struct tensor *mixer_mix(struct ctx *c, const struct mixer *m, const struct feat
 {
     enum { START, QUERY, MIXED, END, SOURCES };
     const struct mixer_config *k = &m->config;
-    struct tensor *parts[3], *mixed;
+    struct tensor *parts[3];
     struct tensor **sources = ctx_alloc(c, SOURCES, sizeof(struct tensor *));
     struct row_ref *ref = ctx_alloc(c, (size_t)mixer_words(k, n_views), sizeof *ref);
     int64_t t = 0, at = 0;
@@ -127,12 +130,15 @@ struct tensor *mixer_mix(struct ctx *c, const struct mixer *m, const struct feat
     if (f->clip != NULL) parts[n++] = f->clip;
     if (f->convnext != NULL) parts[n++] = f->convnext;
     if (f->dinov2 != NULL) parts[n++] = f->dinov2;
-    mixed = concat_columns(c, parts, n);
-    if (k->pool_parts) mixed = pool_parts(c, k, mixed, n_views);
     sources[START] = (struct tensor *)(uintptr_t)&m->start_img;
     sources[END] = (struct tensor *)(uintptr_t)&m->end_img;
-    sources[MIXED] = apply_norm(c, apply_dense(c, mixed, &m->visual_proj), &m->visual_norm, norm_eps);
-    sources[QUERY] = NULL;
+    sources[MIXED] = sources[QUERY] = NULL;
+    if (k->channels > 0) {
+        struct tensor *mixed = concat_columns(c, parts, n);
+
+        if (k->pool_parts) mixed = pool_parts(c, k, mixed, n_views);
+        sources[MIXED] = apply_norm(c, apply_dense(c, mixed, &m->visual_proj), &m->visual_norm, norm_eps);
+    }
     if (k->queries > 0) {
         sources[QUERY] =
             apply_norm(c, apply_dense(c, f->qformer, &m->qformer_proj), &m->qformer_norm, norm_eps);

@@ -7,9 +7,9 @@
 #include "tensor/params.h"
 
 struct mixer_config {
-    int grid;                 /* patch tokens per side: view size / patch size */
-    int width;                /* D of the language model */
-    int channels;             /* sum of the widths of CLIP, ConvNeXt and DINOv2, those the variant has */
+    int grid;     /* patch tokens per side: view size / patch size */
+    int width;    /* D of the language model */
+    int channels; /* sum of the widths of CLIP, ConvNeXt and DINOv2, those the variant has; 0: it has none */
     int queries, query_width; /* 0: the variant has no Q-Former */
     bool pool_parts;          /* ens5p2: part views' patches are averaged 2x2 before the projection */
 };

@@ -62,6 +62,8 @@ static const struct golden_case cases[] = {
     { "mixtral_sparse_ens", { TINY "mixtral_sparse_ens-2shards" }, image, NULL },
     { "mixtral_sparse_ens5", { TINY "mixtral_sparse_ens5" }, image, NULL },
     { "mixtral_sparse_ens5", { TINY "mixtral_sparse_ens5-2shards" }, image, NULL },
+    { "llama_ens_peft", { TINY "llama_ens", TINY "llama_ens_peft" }, image, NULL },
+    { "llama_ens_peft", { TINY "llama_ens-2shards", TINY "llama_ens_peft-2shards" }, image, NULL },
 };
 
 static const char *const ladder[] = {

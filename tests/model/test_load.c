@@ -1,5 +1,6 @@
 /*
- * test_load.c - weights from files to networks: shares of ranks, older names, surplus and partial sets of tensors.
+ * test_load.c - weights from files to networks: shares of ranks, older names, surplus and partial sets of tensors, upstream's types with
+ * adapters.
  */
 #include "support/ranks.h"
 #include "support/scratch.h"
@@ -22,7 +23,7 @@ static const int32_t ids[T] = { 1, 70, 300, 511, 2 };
 static const int32_t positions[T] = { 0, 1, 2, 3, 4 }, zeros[T] = { 0 };
 
 struct rank_model {
-    const char *path;
+    const char *path[2]; /* the second NULL: none */
     float logits[T * VOCAB];
 };
 
@@ -30,7 +31,8 @@ struct rank_model {
 static void run_rank(const struct comm *comm, void *user)
 {
     struct rank_model *r = (struct rank_model *)user + comm->rank;
-    struct load_options o = { .paths = &r->path, .n_paths = 1, .rank = comm->rank, .ranks = comm->size };
+    int n_paths = r->path[1] != NULL ? 2 : 1;
+    struct load_options o = { .paths = r->path, .n_paths = n_paths, .rank = comm->rank, .ranks = comm->size };
     struct llama_batch b = { T, positions, NULL, zeros, NULL };
     struct arena arena = { 0 };
     struct checkpoint *checkpoint = NULL;
@@ -43,7 +45,7 @@ static void run_rank(const struct comm *comm, void *user)
     struct ctx c;
 
     if (cpu_backend("auto", &backend, &e) != STATUS_OK ||
-        ckpt_open(&checkpoint, &r->path, 1, NULL, &e) != STATUS_OK ||
+        ckpt_open(&checkpoint, r->path, n_paths, NULL, &e) != STATUS_OK ||
         load_config(&config, &t, &o, checkpoint, &e) != STATUS_OK ||
         network_init(&n, &config, &e) != STATUS_OK || load_weights(&n, checkpoint, &o, &e) != STATUS_OK ||
         ctx_init(&c, backend, &arena, 1, &e) != STATUS_OK) {
@@ -61,21 +63,26 @@ static void run_rank(const struct comm *comm, void *user)
 }
 
 /* However the files are stored, ranks B: 1 -> 1, 1 -> 2, 2 -> 1, 2 -> 2 all give the same logits. */
-static void check_ranks(const char *one_shard, const char *other)
+static void check_ranks(const char *one_shard, const char *other, const char *one_behind,
+                        const char *other_behind)
 {
     static struct rank_model want, got[2];
 
-    want.path = one_shard;
+    want.path[0] = one_shard;
+    want.path[1] = one_behind;
     ranks_run(1, run_rank, &want);
     for (int files = 1; files <= 2; files++) {
         for (int ranks = 1; ranks <= 2; ranks++) {
             memset(got, 0, sizeof got);
-            for (int r = 0; r < ranks; r++) got[r].path = files == 1 ? one_shard : other;
+            for (int r = 0; r < ranks; r++) {
+                got[r].path[0] = files == 1 ? one_shard : other;
+                got[r].path[1] = files == 1 ? one_behind : other_behind;
+            }
             ranks_run(ranks, run_rank, got);
             for (int i = 0; i < ranks * T * VOCAB; i++) {
                 float x = got[i / (T * VOCAB)].logits[i % (T * VOCAB)], y = want.logits[i % (T * VOCAB)];
 
-                if (!(fabsf(x - y) <= 1e-4f)) fail_msg("%s, %d ranks: logit %d", got[0].path, ranks, i);
+                if (!(fabsf(x - y) <= 1e-4f)) fail_msg("%s, %d ranks: logit %d", got[0].path[0], ranks, i);
             }
         }
     }
@@ -84,10 +91,12 @@ static void check_ranks(const char *one_shard, const char *other)
 static void test_ranks(void **state)
 {
     (void)state;
-    check_ranks(TINY "llama_ens", TINY "llama_ens-2shards");
-    check_ranks(TINY "mixtral_sparse_ens", TINY "mixtral_sparse_ens-2shards");
-    check_ranks(TINY "llama_ens", "tests/data/gguf/llama.gguf");
-    check_ranks(TINY "mixtral_sparse_ens", "tests/data/gguf/mixtral.gguf");
+    check_ranks(TINY "llama_ens", TINY "llama_ens-2shards", NULL, NULL);
+    check_ranks(TINY "mixtral_sparse_ens", TINY "mixtral_sparse_ens-2shards", NULL, NULL);
+    check_ranks(TINY "llama_ens", "tests/data/gguf/llama.gguf", NULL, NULL);
+    check_ranks(TINY "mixtral_sparse_ens", "tests/data/gguf/mixtral.gguf", NULL, NULL);
+    check_ranks(TINY "llama_ens", TINY "llama_ens-2shards", TINY "llama_ens_peft",
+                TINY "llama_ens_peft-2shards");
 }
 
 /* ---- other sets of tensors ------------------------------------------------------------------------------------- */
@@ -276,10 +285,118 @@ static void test_partial(void **state)
     scratch_close(&scratch);
 }
 
+/* ---- upstream's types with adapters ------------------------------------------------------------------------------ */
+
+static const char *const peft_paths[] = { TINY "llama_ens", TINY "llama_ens_peft" };
+
+/* The configuration of llama_ens_peft, with another word in it. */
+static const char *peft_config(const struct scratch *scratch, const char *word, const char *instead)
+{
+    const char *path = scratch_path(scratch, "config.json");
+    unsigned char *data;
+    char text[4096];
+    struct err e = { 0 };
+    size_t size;
+    char *at;
+
+    assert_int_equal(file_read(TINY "llama_ens_peft/config.json", 1 << 20, &data, &size, &e), STATUS_OK);
+    at = strstr((char *)data, word);
+    assert_non_null(at);
+    snprintf(text, sizeof text, "%.*s%s%s", (int)(at - (char *)data), (char *)data, instead,
+             at + strlen(word));
+    scratch_write(path, text, strlen(text));
+    free(data);
+    return path;
+}
+
+static sphinx_model *open_peft(const char *llama_type, const char *config)
+{
+    sphinx_model_options o = { .llama_type = llama_type, .config_path = config, .report = { .warn = warn } };
+    sphinx_error error = { 0 };
+    sphinx_model *model;
+
+    if (sphinx_model_open(&model, peft_paths, 2, &o, &error) != SPHINX_OK) fail_msg("%s", error.text);
+    return model;
+}
+
+static void dump_of(sphinx_model *model, const char *image, const char *path, struct safetensors_file *f)
+{
+    struct dump_options o = { .image = image, .question = "What is in the image?", .out = path };
+    sphinx_session *session;
+    sphinx_error error = { 0 };
+    struct err e = { 0 };
+
+    assert_int_equal(sphinx_session_open(&session, model, NULL, &error), SPHINX_OK);
+    if (dump_write(session, &o, &e) != STATUS_OK) fail_msg("%s", e.text);
+    assert_int_equal(safetensors_open(f, path, &e), STATUS_OK);
+    sphinx_session_close(session);
+    sphinx_model_close(model);
+}
+
+/* The Q-Former's words are those that the type with all encoders has too, between the same two. Without encoders there is the same text. */
+static void test_peft_types(void **state)
+{
+    enum { QUERIES = 3, WORDS = 22, D = 32 };
+    struct safetensors_file all, few;
+    const float *a, *b;
+    struct scratch scratch;
+    const char *config;
+
+    (void)state;
+    scratch_open(&scratch);
+    config = peft_config(&scratch, "\"bias_tuning\": true", "\"bias_tuning\": false");
+    dump_of(open_peft(NULL, config), "tests/data/images/scene.png", scratch_path(&scratch, "all"), &all);
+    dump_of(open_peft("llama_qformerv2_peft", config), "tests/data/images/scene.png",
+            scratch_path(&scratch, "few"), &few);
+    assert_int_equal(safetensors_find(&all, "image_tokens")->dim[0], WORDS);
+    assert_int_equal(safetensors_find(&few, "image_tokens")->dim[0], QUERIES + 2);
+    a = safetensors_find(&all, "image_tokens")->data;
+    b = safetensors_find(&few, "image_tokens")->data;
+    assert_memory_equal(a, b, (1 + QUERIES) * D * sizeof *a);
+    assert_memory_equal(a + (WORDS - 1) * D, b + (1 + QUERIES) * D, D * sizeof *a);
+    safetensors_close(&all);
+    safetensors_close(&few);
+    dump_of(open_peft(NULL, config), NULL, scratch_path(&scratch, "all"), &all);
+    dump_of(open_peft("llama_peft", config), NULL, scratch_path(&scratch, "few"), &few);
+    assert_memory_equal(safetensors_find(&all, "logits")->data, safetensors_find(&few, "logits")->data,
+                        VOCAB * sizeof *a);
+    safetensors_close(&all);
+    safetensors_close(&few);
+    scratch_close(&scratch);
+}
+
+static void expect_peft_refused(const char *llama_type, const char *word, const char *instead,
+                                const char *says)
+{
+    sphinx_model_options o = { .llama_type = llama_type };
+    sphinx_error error = { 0 };
+    struct scratch scratch;
+    sphinx_model *model;
+
+    scratch_open(&scratch);
+    o.config_path = peft_config(&scratch, word, instead);
+    assert_int_not_equal(sphinx_model_open(&model, peft_paths, 2, &o, &error), SPHINX_OK);
+    if (strstr(error.text, says) == NULL) fail_msg("\"%s\" does not say %s", error.text, says);
+    scratch_close(&scratch);
+}
+
+static void test_peft_refused(void **state)
+{
+    (void)state;
+    expect_peft_refused("llama_peft", "\"bias_tuning\": true", "\"bias_tuning\": null",
+                        "layers.0.attention.wk.bias [32]");
+    expect_peft_refused(NULL, "\"lora_rank\": 3", "\"lora_rank\": 4", "lora_a.weight");
+    expect_peft_refused(NULL, "\"lora_rank\": 3", "\"lora_rank\": 2.5", "\"lora_rank\"");
+    expect_peft_refused(NULL, "\"bias_tuning\": true", "\"bias_tuning\": 1", "\"bias_tuning\"");
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_ranks), cmocka_unit_test(test_separate_biases),
-                                        cmocka_unit_test(test_surplus), cmocka_unit_test(test_partial) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_ranks),      cmocka_unit_test(test_separate_biases),
+        cmocka_unit_test(test_surplus),    cmocka_unit_test(test_partial),
+        cmocka_unit_test(test_peft_types), cmocka_unit_test(test_peft_refused)
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

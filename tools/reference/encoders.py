@@ -38,6 +38,12 @@ def under(weights: Weights, prefix: str) -> Weights:
 
 def fill(module: nn.Module, state: Weights) -> nn.Module:
     module.load_state_dict(state, strict=True)
+    for name, value in state.items():
+        if not value.requires_grad:
+            continue
+        owner, _, leaf = name.rpartition(".")  # a weight that learns is used itself, not a copy
+        del module.get_submodule(owner)._parameters[leaf]
+        setattr(module.get_submodule(owner), leaf, value)
     return module.eval()
 
 

@@ -30,13 +30,18 @@ AGREEMENT = 1e-5  # relative, between llama.py and transformers
 BRIEF = ("prompt_ids", "image_tokens", "logits", "greedy_ids")
 
 
-def load(folder: Path, base: Path | None = None) -> Sphinx:
+def read(folder: Path) -> dict[str, torch.Tensor]:
+    (file,) = folder.glob("consolidated.00-of-01.model*.pth")
+    weights = torch.load(file, weights_only=True)["model"]
+    return {k.removeprefix("llma."): v.float() for k, v in weights.items()}
+
+
+def load(folder: Path, base: Path | None = None, below: Path | None = None) -> Sphinx:
+    """`below`: the checkpoint that this one is part of; `base`: what its differences are added to."""
     config = json.loads((folder / "config.json").read_text())
     llama_type = json.loads((folder / "meta.json").read_text())["llama_type"]
     tokenizer = SentencePieceProcessor(model_file=str(folder / "tokenizer.model"))
-    (file,) = folder.glob("consolidated.00-of-01.model*.pth")
-    weights = torch.load(file, weights_only=True)["model"]
-    weights = {k.removeprefix("llma."): v.float() for k, v in weights.items()}
+    weights = ({} if below is None else read(below)) | read(folder)
     if base is not None:  # differences: added in float32 where the base has the tensor, rounded to its dtype
         for name, value in torch.load(base / "consolidated.00.pth", weights_only=True).items():
             if name in weights:
@@ -92,7 +97,8 @@ def write_all(tiny: Path, image: Image.Image, out: Path) -> None:
     out.mkdir(parents=True, exist_ok=True)
     report, one_turn = Report(out), [(QUESTION, None)]
     for llama_type in VARIANTS:
-        report.write(llama_type, load(tiny / llama_type), one_turn, image, brief=False)
+        below = tiny / "llama_ens" if llama_type.endswith("_peft") else None
+        report.write(llama_type, load(tiny / llama_type, below=below), one_turn, image, brief=below is not None)
     for kind in ("bf16", "f16", "rope_scaling"):
         report.write(f"llama_ens-{kind}", load(tiny / f"llama_ens-{kind}"), one_turn, image, brief=True)
     diff = load(tiny / "llama_ens-diff", base=tiny / "llama-meta")

@@ -157,6 +157,21 @@ def language_shapes(config: dict, vocab: int) -> Shapes:
     return s
 
 
+def adapter_shapes(config: dict) -> Shapes:
+    """What a checkpoint of llama_ens_peft has beside those of llama_ens: two thin matrices for each matrix of a layer,
+    and biases for all but wk and wv."""
+    s, r = {}, config["lora_rank"]
+    for name, shape in language_shapes(config, 1).items():
+        if not name.startswith("layers.") or len(shape) < 2:
+            continue
+        stem = name.removesuffix(".weight")
+        s[f"{stem}.lora_a.weight"] = (r, shape[1])
+        s[f"{stem}.lora_b.weight"] = (shape[0], r)
+        if not stem.endswith((".wk", ".wv")):
+            s[f"{stem}.bias"] = (shape[0],)
+    return s
+
+
 def model_shapes(llama_type: str, config: dict, vocab: int) -> Shapes:
     """Every tensor of a checkpoint of this type, in upstream's order of modules."""
     variant, vision, dim = VARIANTS[llama_type], config["vision"], config["dim"]
@@ -176,7 +191,13 @@ def model_shapes(llama_type: str, config: dict, vocab: int) -> Shapes:
 
 def shard(name: str, tensor, index: int, count: int, config: dict):
     """The part of a full tensor that shard `index` of `count` holds (a view where it can be one)."""
-    last = name.removesuffix(".weight").rsplit(".", 1)[-1]
+    last = name.removesuffix(".weight").removesuffix(".bias").rsplit(".", 1)[-1]
+    if last in ("lora_a", "lora_b"):  # the sum over columns and the rows of the result are what is cut
+        linear = name.split(".")[-3]
+        cut = {"lora_a": linear in ("wo", "w2"), "lora_b": linear not in ("wo", "w2")}[last]
+        return tensor.chunk(count, dim=int(last == "lora_a"))[index] if cut else tensor
+    if name.endswith(".bias") and last in ("wo", "w2"):  # added once, to the sum
+        return tensor
     if name.startswith(("layers.", "tok_embeddings.", "output.")):
         if name.endswith((".w1", ".w2", ".w3")):  # every expert's rows are cut
             experts = config["moe"]["num_experts"]

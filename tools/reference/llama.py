@@ -30,14 +30,24 @@ def rope(x: torch.Tensor, theta: float, scaling: float | None) -> torch.Tensor:
     return torch.stack(turned, dim=-1).flatten(-2)
 
 
+def linear(w: Weights, name: str, x: torch.Tensor) -> torch.Tensor:
+    """W x, and what the checkpoint has beside W: a bias, a low-rank product."""
+    y = x @ w[f"{name}.weight"].T
+    if f"{name}.bias" in w:
+        y = y + w[f"{name}.bias"]
+    if f"{name}.lora_a.weight" in w:
+        y = y + (x @ w[f"{name}.lora_a.weight"].T) @ w[f"{name}.lora_b.weight"].T
+    return y
+
+
 def attention(w: Weights, config: dict, layer: str, x: torch.Tensor) -> torch.Tensor:
     T, D = x.shape
     heads = config["n_heads"]
     kv_heads = config["n_kv_heads"] or heads
     d = D // heads
-    q = (x @ w[f"{layer}.wq.weight"].T).view(T, heads, d)
-    k = (x @ w[f"{layer}.wk.weight"].T).view(T, kv_heads, d)
-    v = (x @ w[f"{layer}.wv.weight"].T).view(T, kv_heads, d)
+    q = linear(w, f"{layer}.wq", x).view(T, heads, d)
+    k = linear(w, f"{layer}.wk", x).view(T, kv_heads, d)
+    v = linear(w, f"{layer}.wv", x).view(T, kv_heads, d)
     q = rope(q, config["rope_theta"], config["rope_scaling"])
     k = rope(k, config["rope_theta"], config["rope_scaling"])
     k = k.repeat_interleave(heads // kv_heads, dim=1)  # query head j reads kv head j / (H / K)
@@ -45,12 +55,12 @@ def attention(w: Weights, config: dict, layer: str, x: torch.Tensor) -> torch.Te
     scores = torch.einsum("qhd,khd->hqk", q, k) / d**0.5
     future = torch.ones(T, T, dtype=torch.bool).triu(1)
     weights = scores.masked_fill(future, float("-inf")).softmax(-1)
-    return torch.einsum("hqk,khd->qhd", weights, v).reshape(T, D) @ w[f"{layer}.wo.weight"].T
+    return linear(w, f"{layer}.wo", torch.einsum("hqk,khd->qhd", weights, v).reshape(T, D))
 
 
 def feed_forward(w: Weights, layer: str, x: torch.Tensor) -> torch.Tensor:
-    gate, up = x @ w[f"{layer}.w1.weight"].T, x @ w[f"{layer}.w3.weight"].T
-    return (F.silu(gate) * up) @ w[f"{layer}.w2.weight"].T
+    gate, up = linear(w, f"{layer}.w1", x), linear(w, f"{layer}.w3", x)
+    return linear(w, f"{layer}.w2", F.silu(gate) * up)
 
 
 def mixture(w: Weights, config: dict, layer: str, x: torch.Tensor, taps: Weights) -> torch.Tensor:
@@ -91,13 +101,41 @@ def forward(w: Weights, config: dict, rows: torch.Tensor, taps: Weights) -> torc
 # The same network by transformers.
 
 
+def merged(w: Weights) -> Weights:
+    """The same weights without adapters: W + B A."""
+    out = {k: v for k, v in w.items() if ".lora_" not in k}
+    for name in [k.removesuffix(".lora_a.weight") for k in w if k.endswith(".lora_a.weight")]:
+        weight = f"{name}.weight" if f"{name}.weight" in w else f"{name}_weight"  # CLIP's in_proj_weight
+        product = w[f"{name}.lora_b.weight"] @ w[f"{name}.lora_a.weight"]
+        out[weight] = w[weight] + product.view_as(w[weight])
+    return out
+
+
 def halved(weight: torch.Tensor, heads: int) -> torch.Tensor:
     """Reorders each head's rows from pairs (0 1)(2 3).. to halves 0 2 .. | 1 3 .."""
     rows, columns = weight.shape
     return weight.view(heads, rows // heads // 2, 2, columns).transpose(1, 2).reshape(rows, columns)
 
 
+def biases(w: Weights, config: dict) -> Weights:
+    """Of all matrices that transformers can give one, zero where the checkpoint has none."""
+    out, kv_heads = {}, config["n_kv_heads"] or config["n_heads"]
+    for i in range(config["n_layers"]):
+        src, dst = f"layers.{i}", f"model.layers.{i}"
+        for ours, theirs in (("wq", "q_proj"), ("wk", "k_proj"), ("wv", "v_proj"), ("wo", "o_proj")):
+            name, rows = f"{src}.attention.{ours}", w[f"{src}.attention.{ours}.weight"].shape[0]
+            bias = w.get(f"{name}.bias", torch.zeros(rows))
+            if ours in ("wq", "wk"):
+                bias = halved(bias[:, None], config["n_heads"] if ours == "wq" else kv_heads)[:, 0]
+            out[f"{dst}.self_attn.{theirs}.bias"] = bias
+        for ours, theirs in (("w1", "gate_proj"), ("w2", "down_proj"), ("w3", "up_proj")):
+            name, rows = f"{src}.feed_forward.{ours}", w[f"{src}.feed_forward.{ours}.weight"].shape[0]
+            out[f"{dst}.mlp.{theirs}.bias"] = w.get(f"{name}.bias", torch.zeros(rows))
+    return out
+
+
 def transformers_state(w: Weights, config: dict) -> Weights:
+    w = merged(w)
     heads = config["n_heads"]
     kv_heads = config["n_kv_heads"] or heads
     out = {
@@ -139,11 +177,14 @@ def transformers_logits(w: Weights, config: dict, rows: torch.Tensor) -> torch.T
     )
     if config["rope_scaling"] is not None:
         sizes["rope_parameters"] |= {"rope_type": "linear", "factor": 1 / config["rope_scaling"]}
+    state = transformers_state(w, config)
     if "moe" in config:
         moe = config["moe"]
         sizes |= dict(num_local_experts=moe["num_experts"], num_experts_per_tok=moe["num_experts_per_tok"])
         model = MixtralForCausalLM(MixtralConfig(**sizes))
     else:
-        model = LlamaForCausalLM(LlamaConfig(**sizes))
-    model.load_state_dict(transformers_state(w, config), strict=True)
+        biased = any(k.startswith("layers.") and k.endswith(".bias") for k in w)
+        model = LlamaForCausalLM(LlamaConfig(**sizes, attention_bias=biased, mlp_bias=biased))
+        state |= biases(w, config) if biased else {}
+    model.load_state_dict(state, strict=True)
     return model.eval()(inputs_embeds=rows[None], use_cache=False).logits[0]

@@ -7,6 +7,7 @@
     llama_ens-safetensors/   the same weights in one file     (llama_ens_light-safetensors/: indexed)
     llama-meta/              a language model as Meta shipped it: no prefix, no "model" key, params.json
     llama_ens-diff/          fp16 differences: llama-meta + these = nearly llama_ens
+    llama_ens_peft/          adapters, biases and norms alone, as upstream saves what was trained: to follow llama_ens
 
 Types that differ only in their views have the same tensors and share the file through a link. Each tensor
 is drawn from its own name, so the same tensor is the same in every type.
@@ -23,7 +24,7 @@ from pathlib import Path
 import torch
 from safetensors.torch import save_file
 
-from layout import Shapes, language_shapes, model_shapes, shard
+from layout import Shapes, adapter_shapes, language_shapes, model_shapes, shard
 from variants import VARIANTS
 
 SEED = 5  # one under which no golden comes near a tie and no answer repeats itself
@@ -69,6 +70,8 @@ def model_config(llama_type: str) -> dict:
     if not VARIANTS[llama_type].four_encoders:
         config |= {"n_kv_heads": 2, "trainable_mode": "mm_stage2"}
     config |= {"norm_eps": 1e-05, "rope_scaling": None, "max_batch_size": 32, "max_seq_len": 2048}
+    if llama_type.endswith("_peft"):
+        config |= {"lora_rank": 3, "bias_tuning": True, "norm_tuning": True}
     return config | {"load_pretrained_visual_encoder": False, "vision": vision_config(llama_type)}
 
 
@@ -104,6 +107,12 @@ def draw_all(shapes: Shapes, salt: str = "") -> Weights:
 
 def weights_of(llama_type: str) -> Weights:
     return draw_all(model_shapes(llama_type, model_config(llama_type), VOCAB))
+
+
+def tuned_weights(config: dict) -> Weights:
+    """What a run of llama_ens_peft trains."""
+    norms = {k: v for k, v in language_shapes(config, 1).items() if "norm" in k}
+    return draw_all(adapter_shapes(config) | norms, salt="tuned")
 
 
 def prefixed(weights: Weights) -> Weights:
@@ -188,6 +197,9 @@ def write_all(top: Path, tokenizer: Path) -> None:
     writer.safetensors("llama_ens-safetensors", ens, ens_weights)
     writer.safetensors_indexed("llama_ens_light-safetensors", light, light_weights, files=3)
     writer.meta_and_diff(ens, ens_weights)
+    peft = model_config("llama_ens_peft")
+    for kind, shards in (("", 1), ("-2shards", 2)):
+        writer.pth(f"llama_ens_peft{kind}", peft, tuned_weights(peft), shards)
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""The eight model types (seven released models and two unreleased ones share them) as rows of one table.
+"""The model types (seven released models, two unreleased ones and one with adapters share them) as rows of one table.
 
 A row says how the image is cut into views, which encoders look at them and which language model
 reads the result. Everything else is a size and comes from config.json.
@@ -29,6 +29,7 @@ VARIANTS = {
     "llama_ens5_light": Variant(2, True, False, False),
     "mixtral_sparse_ens": Variant(1, True, True, True),
     "mixtral_sparse_ens5": Variant(2, True, True, True),
+    "llama_ens_peft": Variant(1, False, True, False),
 }
 
 
