@@ -16,6 +16,10 @@ struct tensor *encode_image(struct ctx *c, const struct network *n, const float 
  * frozen as a rule and the mixer is not. False: the failure is in c->err. */
 bool encode_features(struct ctx *c, const struct network *n, const float *planes, unsigned without,
                      struct features *f, double *seconds);
+/* The same of several images at once: their features one after the other. */
+bool encode_features_of(struct ctx *c, const struct network *n, const float *const *planes, int64_t n_images,
+                        unsigned without, struct features *f, double *seconds);
+/* -> [images * image words, D], of as many images as f has. */
 struct tensor *encode_mix(struct ctx *c, const struct network *n, const struct features *f);
 
 /* Image words of one image. */

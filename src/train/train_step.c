@@ -1,6 +1,7 @@
 /* train_step.c - see train_step.h. */
 #include "train/train_step.h"
 
+#include "image/views.h"
 #include "model/encode.h"
 
 #include <assert.h>
@@ -105,20 +106,37 @@ static bool encoders_train(const struct network *n)
     return s.found;
 }
 
-/* The words of an item's image. Encoders that are not trained leave nothing on the tape. */
-static struct tensor *image_words(struct ctx *c, const struct network *n, const struct train_item *item,
-                                  bool encoders)
+/* Images that go through the encoders together: as many as make the products large, and no more memory than a large image takes. */
+static size_t images_together(const struct network *n)
+{
+    const int64_t pixels = 1 << 20;
+    const struct img_views *v = &n->config.views;
+    int64_t side = v->cnn_size > v->view_size ? v->cnn_size : v->view_size;
+    int64_t one = img_views_count(v->layout) * side * side;
+
+    return one < pixels ? (size_t)(pixels / one) : 1;
+}
+
+/* The words of the images `planes` [count] of the items `which` to their places among the sources. Encoders that are not trained leave
+ * nothing on the tape. */
+static void image_words(struct ctx *c, const struct network *n, const float *const *planes,
+                        const size_t *which, size_t count, bool encoders, struct tensor **sources)
 {
     struct features f;
     double seconds[ENCODER_COUNT];
     struct tape *tape = c->tape;
-    bool seen = true;
+    struct tensor *words;
+    bool seen;
 
-    if (item->features != NULL) return encode_mix(c, n, item->features);
     if (!encoders) c->tape = NULL;
-    seen = encode_features(c, n, item->planes, 0, &f, seconds);
+    seen = encode_features_of(c, n, planes, (int64_t)count, 0, &f, seconds);
     c->tape = tape;
-    return seen ? encode_mix(c, n, &f) : NULL;
+    words = seen ? encode_mix(c, n, &f) : NULL;
+    for (size_t i = 0; words != NULL && i < count; i++) {
+        int64_t each = encode_words(n);
+
+        sources[which[i] + 1] = rows(c, words, (int64_t)i * each, each);
+    }
 }
 
 /* -> [n_rows, D]: text and image words in the order of the plan. */
@@ -126,14 +144,25 @@ static struct tensor *embeddings(struct ctx *c, const struct network *n, const s
                                  size_t n_items, const struct rows_plan *p)
 {
     struct tensor **sources = ctx_alloc(c, n_items + 1, sizeof(struct tensor *));
+    const float **planes = ctx_alloc(c, n_items, sizeof(const float *));
+    size_t *which = ctx_alloc(c, n_items, sizeof *which), waiting = 0;
     bool encoders = n->sees && encoders_train(n);
 
-    if (sources == NULL) return NULL;
+    if (sources == NULL || planes == NULL || which == NULL) return NULL;
     sources[0] = llama_embed(c, &n->llama, p->ids, p->n_text);
     for (size_t i = 0; i < n_items; i++) {
         bool wanted = has_image(&items[i]) && length_used(items[i].sample) > 0;
 
-        sources[i + 1] = wanted ? image_words(c, n, &items[i], encoders) : NULL;
+        sources[i + 1] = NULL;
+        if (wanted && items[i].features != NULL) sources[i + 1] = encode_mix(c, n, items[i].features);
+        if (wanted && items[i].features == NULL) {
+            planes[waiting] = items[i].planes;
+            which[waiting++] = i;
+        }
+        if (waiting > 0 && (waiting == images_together(n) || i + 1 == n_items)) {
+            image_words(c, n, planes, which, waiting, encoders, sources);
+            waiting = 0;
+        }
         if (c->err.code != STATUS_OK) return NULL;
     }
     return gather(c, sources, p->ref, p->n_rows);

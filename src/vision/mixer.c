@@ -39,7 +39,7 @@ void mixer_params(struct mixer *m, struct param_visitor *v)
     param(v, &m->end_img, PARAM_VECTOR, SPLIT_NONE, SHAPE(1, 1, k->width), "end_img");
 }
 
-/* Mixed words of view i: a class token and a grid, coarser in part views where they are pooled. */
+/* Mixed words of view i of an image: a class token and a grid, coarser in part views where they are pooled. */
 static int64_t view_grid(const struct mixer_config *k, int64_t view)
 {
     return k->pool_parts && view > 0 ? k->grid / POOL : k->grid;
@@ -87,21 +87,21 @@ struct tensor *mixer_spread(struct ctx *c, struct tensor *map, int64_t n_views, 
 
 /* ens5p2: patch tokens of the part views averaged 2x2; class tokens and the whole view as they are. */
 static struct tensor *pool_parts(struct ctx *c, const struct mixer_config *k, struct tensor *x,
-                                 int64_t n_views)
+                                 int64_t n_images, int64_t n_views)
 {
     enum { TAPS = POOL * POOL };
     int64_t n_in = 1 + (int64_t)k->grid * k->grid, n_out = 0, t = 0;
     struct tensor *weight;
     int32_t *index;
 
-    for (int64_t i = 0; i < n_views; i++) n_out += view_mixed(k, i);
+    for (int64_t i = 0; i < n_views; i++) n_out += n_images * view_mixed(k, i);
     weight = tensor_new(c, n_out, TAPS, false);
     index = ctx_alloc(c, (size_t)(n_out * TAPS), sizeof *index);
     if (weight == NULL || index == NULL) return NULL;
-    for (int64_t view = 0; view < n_views; view++) {
-        int64_t grid = view_grid(k, view), factor = k->grid / grid;
+    for (int64_t view = 0; view < n_images * n_views; view++) {
+        int64_t grid = view_grid(k, view % n_views), factor = k->grid / grid;
 
-        for (int64_t i = 0; i < view_mixed(k, view); i++, t++) {
+        for (int64_t i = 0; i < 1 + grid * grid; i++, t++) {
             bool pooled = i > 0 && factor > 1;
             int64_t y = (i - 1) / grid * factor, x0 = (i - 1) % grid * factor;
 
@@ -116,13 +116,14 @@ static struct tensor *pool_parts(struct ctx *c, const struct mixer_config *k, st
     return combine(c, x, weight, index, TAPS);
 }
 
-struct tensor *mixer_mix(struct ctx *c, const struct mixer *m, const struct features *f, int64_t n_views)
+struct tensor *mixer_mix(struct ctx *c, const struct mixer *m, const struct features *f, int64_t n_images,
+                         int64_t n_views)
 {
     enum { START, QUERY, MIXED, END, SOURCES };
     const struct mixer_config *k = &m->config;
     struct tensor *parts[3];
     struct tensor **sources = ctx_alloc(c, SOURCES, sizeof(struct tensor *));
-    struct row_ref *ref = ctx_alloc(c, (size_t)mixer_words(k, n_views), sizeof *ref);
+    struct row_ref *ref = ctx_alloc(c, (size_t)(n_images * mixer_words(k, n_views)), sizeof *ref);
     int64_t t = 0, at = 0;
     int n = 0;
 
@@ -136,18 +137,19 @@ struct tensor *mixer_mix(struct ctx *c, const struct mixer *m, const struct feat
     if (k->channels > 0) {
         struct tensor *mixed = concat_columns(c, parts, n);
 
-        if (k->pool_parts) mixed = pool_parts(c, k, mixed, n_views);
+        if (k->pool_parts) mixed = pool_parts(c, k, mixed, n_images, n_views);
         sources[MIXED] = apply_norm(c, apply_dense(c, mixed, &m->visual_proj), &m->visual_norm, norm_eps);
     }
     if (k->queries > 0) {
         sources[QUERY] =
             apply_norm(c, apply_dense(c, f->qformer, &m->qformer_proj), &m->qformer_norm, norm_eps);
     }
-    for (int64_t view = 0; view < n_views; view++) {
+    for (int64_t view = 0; view < n_images * n_views; view++) {
         ref[t++] = (struct row_ref){ START, 0 };
         for (int64_t i = 0; i < k->queries; i++)
             ref[t++] = (struct row_ref){ QUERY, (int32_t)(view * k->queries + i) };
-        for (int64_t i = 0; i < view_mixed(k, view); i++) ref[t++] = (struct row_ref){ MIXED, (int32_t)at++ };
+        for (int64_t i = 0; i < view_mixed(k, view % n_views); i++)
+            ref[t++] = (struct row_ref){ MIXED, (int32_t)at++ };
         ref[t++] = (struct row_ref){ END, 0 };
     }
     return gather(c, sources, ref, t);

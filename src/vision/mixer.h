@@ -21,7 +21,7 @@ struct mixer {
     struct tensor start_img, end_img;
 };
 
-/* What the encoders gave for V views; those that the variant lacks are NULL. */
+/* What the encoders gave for V views, of one image or of several, image after image; those that the variant lacks are NULL. */
 struct features {
     struct tensor *clip;     /* [V*(1+grid*grid), width] */
     struct tensor *convnext; /* the same, from mixer_spread */
@@ -32,14 +32,15 @@ struct features {
 void mixer_init(struct mixer *m, const struct mixer_config *config);
 void mixer_params(struct mixer *m, struct param_visitor *v);
 
-/* Image words that V views become. */
+/* Image words that the V views of one image become. */
 int64_t mixer_words(const struct mixer_config *config, int64_t n_views);
 
 /* ConvNeXt's map [V*side*side, C] -> [V*(1+grid*grid), C]: each cell repeated to fill the grid, and before them the mean of
  * all cells in the place of a class token. grid is a multiple of side. */
 struct tensor *mixer_spread(struct ctx *c, struct tensor *map, int64_t n_views, int64_t side, int64_t grid);
 
-/* -> [mixer_words, D] */
-struct tensor *mixer_mix(struct ctx *c, const struct mixer *m, const struct features *f, int64_t n_views);
+/* n_views of each image -> [n_images * mixer_words, D] */
+struct tensor *mixer_mix(struct ctx *c, const struct mixer *m, const struct features *f, int64_t n_images,
+                         int64_t n_views);
 
 #endif

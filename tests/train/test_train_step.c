@@ -333,7 +333,54 @@ static void test_features_may_be_kept(void **state)
         m.items[i].features = &f[i];
         m.items[i].planes = NULL;
     }
-    assert_true(fresh == tiny_model_micro_batch(&m, 0, BATCH, 1));
+    /* Encoded together, images are summed in another order than one by one. */
+    assert_true(relative(tiny_model_micro_batch(&m, 0, BATCH, 1), fresh) < 1e-6);
+    tiny_model_close(&m);
+}
+
+/* Two images through the encoders at once give each one's words, also where an image's first view becomes more words than its others. */
+static void test_images_together(void **state)
+{
+    const char *paths[] = { "tests/data/tiny/llama_ens5p2" };
+    struct load_options o = { .paths = paths, .n_paths = 1 };
+    struct tiny_model m = { 0 };
+    struct model_config config;
+    struct features f;
+    struct tensor *both;
+    const float *planes[2];
+    const struct backend *b;
+    double seconds[ENCODER_COUNT];
+    struct err e = { 0 };
+    size_t size;
+
+    (void)state;
+    assert_int_equal(cpu_backend("auto", &b, &e), STATUS_OK);
+    assert_int_equal(ctx_init(&m.c, b, &m.arena, 2, &e), STATUS_OK);
+    assert_int_equal(ckpt_open(&m.checkpoint, paths, 1, NULL, &e), STATUS_OK);
+    assert_int_equal(load_config(&config, &m.tokenizer, &o, m.checkpoint, &e), STATUS_OK);
+    assert_int_equal(network_init(&m.network, &config, &e), STATUS_OK);
+    assert_int_equal(load_weights(&m.network, m.checkpoint, &o, &e), STATUS_OK);
+    size = (size_t)(3 * config.views.image_size * config.views.image_size);
+    for (size_t i = 0; i < 2; i++) {
+        float *x = ctx_alloc(&m.c, size, sizeof *x);
+
+        for (size_t k = 0; k < size; k++) x[k] = (float)((k * (2 * i + 5)) % 97) / 97 - 0.4f;
+        planes[i] = x;
+    }
+    assert_true(encode_features_of(&m.c, &m.network, planes, 2, 0, &f, seconds));
+    both = encode_mix(&m.c, &m.network, &f);
+    assert_int_equal(tensor_rows(both), 2 * encode_words(&m.network));
+    for (int64_t i = 0; i < 2; i++) {
+        struct tensor *one = encode_image(&m.c, &m.network, planes[i], 0, seconds);
+
+        for (int64_t k = 0; k < tensor_rows(one) * tensor_columns(one); k++) {
+            float want = tensor_f32(one)[k];
+            float got = tensor_f32(both)[i * tensor_rows(one) * tensor_columns(one) + k];
+
+            if (!(fabsf(got - want) < 1e-4f))
+                fail_msg("image %d, number %d: %g, alone %g", (int)i, (int)k, (double)got, (double)want);
+        }
+    }
     tiny_model_close(&m);
 }
 
@@ -470,6 +517,7 @@ int main(void)
         cmocka_unit_test(test_frozen_weights),
         cmocka_unit_test(test_encoders_train),
         cmocka_unit_test(test_features_may_be_kept),
+        cmocka_unit_test(test_images_together),
         cmocka_unit_test(test_bf16),
         cmocka_unit_test(test_norm_not_finite),
         cmocka_unit_test(test_loss_not_finite),

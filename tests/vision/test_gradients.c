@@ -146,7 +146,7 @@ static struct tensor *run_mixer(struct ctx *c, void *user)
 {
     struct mixer_case *x = user;
 
-    return mixer_mix(c, &x->mixer, &x->features, VIEWS);
+    return mixer_mix(c, &x->mixer, &x->features, 1, VIEWS);
 }
 
 static void check_mixer(const char *level)
