@@ -26,6 +26,7 @@ int cmd_init(struct settings *s)
                                    .shards = s->shards,
                                    .dtype = dtype_named(s->weight_type),
                                    .seed = s->ask.seed,
+                                   .to_train = s->to_train,
                                    .safetensors = s->safetensors,
                                    .report = &report };
     struct err e = { 0 };

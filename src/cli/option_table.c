@@ -220,6 +220,8 @@ const struct option option_rows[] = {
       "score with upstream's slips, to compare" },
     { "--all", "", OPTION_ON, AT(all), NULL, NULL, 0, 0, BIT(DUMP), GROUP_OUTPUT,
       "every named intermediate, each layer's included" },
+    { "--to-train", "", OPTION_ON, AT(to_train), NULL, NULL, 0, 0, BIT(INIT), GROUP_MODEL,
+      "numbers to learn from, rather than to measure speed with" },
     { "--safetensors", "", OPTION_ON, AT(safetensors), NULL, NULL, 0, 0, WRITES, GROUP_OUTPUT,
       "write safetensors instead of upstream's .pth" },
     { "--tensors", "", OPTION_ON, AT(tensors), NULL, NULL, 0, 0, BIT(INSPECT), GROUP_OUTPUT,

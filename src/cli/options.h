@@ -56,7 +56,7 @@ struct settings {
     int shards, tokens, sequences, runs;
     bool labels, json, quiet, verbose, help, version;
     bool bos, decode, prompt_cache_ro;
-    bool tensors, check, all, safetensors, list, no_image, text_only;
+    bool tensors, check, all, safetensors, to_train, list, no_image, text_only;
     const char *domain, *split; /* of synth */
     size_t count;
     int side;

@@ -4,7 +4,8 @@
  * The number at row r, column c of a tensor depends on the seed, the tensor's name, r and c alone, not on how the tensor is split:
  * value = table[(start(seed, name, r) + c) mod TABLE], a table of uniform numbers that is scaled per tensor. So a row is a
  * copy out of the table, and the disk sets the pace. Matrices get a standard deviation of 1 / sqrt(columns), so that
- * activations neither die nor explode; norm weights are 1, biases 0, LayerScale 0.1.
+ * activations neither die nor explode; norm weights are 1, biases 0, LayerScale 0.1. Encoders that learn from scratch in a few
+ * thousand steps want positions and LayerScale of 0.5 instead: with small ones it takes long until anything is found where it is.
  */
 #include "model/synthetic.h"
 
@@ -101,11 +102,12 @@ static enum fill fill_of(const struct written_tensor *t)
 }
 
 /* Standard deviation of a random tensor: matrices keep the size of what goes through them. */
-static float deviation(const struct written_tensor *t, enum param_kind kind)
+static float deviation(const struct synthetic *s, const struct written_tensor *t, enum param_kind kind)
 {
     int64_t fan_in = 1;
 
-    if (kind == PARAM_VECTOR && t->n_dims != 4) return 0.02f; /* tokens and positions */
+    if (kind == PARAM_VECTOR && t->n_dims != 4)
+        return s->o->to_train ? 0.5f : 0.02f; /* tokens and positions */
     if (strstr(t->name, "tok_embeddings") != NULL) return 1.0f;
     for (int i = 1; i < t->n_dims; i++) fan_in *= t->dim[i];
     return 1.0f / sqrtf((float)fan_in);
@@ -118,7 +120,7 @@ static void make_row(struct synthetic *s, enum fill fill, float scale, uint64_t 
 
     for (size_t i = 0; i < width; i++) {
         s->row_f32[i] = fill == FILL_ONE           ? 1
-                        : fill == FILL_LAYER_SCALE ? 0.1f
+                        : fill == FILL_LAYER_SCALE ? (s->o->to_train ? 0.5f : 0.1f)
                                                    : scale * s->table[(start + i) % TABLE];
     }
     dtype_info(s->o->dtype)->from_f32(s->row, s->row_f32, width);
@@ -128,7 +130,7 @@ static enum status write_tensor(struct synthetic *s, size_t index, struct model_
 {
     const struct written_tensor *t = &s->tensors[index];
     enum fill fill = fill_of(t);
-    float scale = fill == FILL_RANDOM ? deviation(t, s->kinds[index]) : 0;
+    float scale = fill == FILL_RANDOM ? deviation(s, t, s->kinds[index]) : 0;
     size_t width = t->n_dims > 0 ? (size_t)t->dim[t->n_dims - 1] : 1;
     uint64_t hash = hash_name(s->o->seed, t->name);
     enum status st = STATUS_OK;

@@ -19,7 +19,9 @@ struct synthetic_options {
     int shards;         /* 1 and up; must divide what is split */
     enum dtype dtype;   /* f32, f16 or bf16 */
     uint64_t seed;      /* the same seed gives the same model for any number of shards */
-    bool safetensors;   /* one model.safetensors instead of upstream's .pth; one shard only */
+    bool
+        to_train; /* numbers to learn from: positions and class tokens that are seen beside the patches, blocks that count */
+    bool safetensors;            /* one model.safetensors instead of upstream's .pth; one shard only */
     const struct report *report; /* stage "write" counts bytes; may cancel */
 };
 
