@@ -79,22 +79,29 @@ struct tensor *llama_embed(struct ctx *c, const struct llama *m, const int32_t *
     return embed(c, &m->tok_embeddings, ids, T);
 }
 
+struct layer_args {
+    const struct llama *m;
+    int i;
+    const struct tensor *angles;
+    struct attention_shape shape;
+    struct llama_batch batch;
+    struct kv_cache *kv;
+};
+
 static struct tensor *self_attention(struct ctx *c, const struct llama_layer *l, struct tensor *x,
-                                     int head_dim, const struct tensor *angles,
-                                     const struct attention_shape *shape, const struct llama_batch *b,
-                                     struct tensor *cache_k, struct tensor *cache_v)
+                                     const struct layer_args *a)
 {
-    struct tensor *q = rope(c, linear_column(c, x, &l->wq, NULL), angles, head_dim);
-    struct tensor *k = rope(c, linear_column(c, x, &l->wk, NULL), angles, head_dim);
+    struct tensor *q = rope(c, linear_column(c, x, &l->wq, NULL), a->angles, a->shape.head_dim);
+    struct tensor *k = rope(c, linear_column(c, x, &l->wk, NULL), a->angles, a->shape.head_dim);
     struct tensor *v = linear_column(c, x, &l->wv, NULL);
 
-    if (cache_k != NULL) { /* later steps see these keys and values too, so all go through the cache */
-        store_rows(c, cache_k, b->cache_row, k);
-        store_rows(c, cache_v, b->cache_row, v);
-        k = k != NULL ? cache_k : NULL;
-        v = v != NULL ? cache_v : NULL;
+    if (a->kv != NULL) { /* later steps see these keys and values too, so all go through the cache */
+        store_rows(c, &a->kv->k[a->i], a->batch.cache_row, k);
+        store_rows(c, &a->kv->v[a->i], a->batch.cache_row, v);
+        k = k != NULL ? &a->kv->k[a->i] : NULL;
+        v = v != NULL ? &a->kv->v[a->i] : NULL;
     }
-    return linear_row(c, attention(c, q, k, v, shape), &l->wo, NULL);
+    return linear_row(c, attention(c, q, k, v, &a->shape), &l->wo, NULL);
 }
 
 static struct tensor *feed_forward(struct ctx *c, const struct llama_layer *l, struct tensor *x)
@@ -129,7 +136,7 @@ static struct tensor *expert(struct ctx *c, const struct llama_layer *l, const s
 
 /* Every token is answered by its best experts, weighed by the router. Ranks hold a slice of every expert. */
 static struct tensor *mixture(struct ctx *c, const struct llama_layer *l, const struct llama_config *k,
-                              struct tensor *x, struct llama_routing *routing)
+                              struct tensor *x, double balance)
 {
     struct tensor *score = linear(c, x, &l->gate, NULL);
     int32_t *choice = NULL, *order;
@@ -138,7 +145,7 @@ static struct tensor *mixture(struct ctx *c, const struct llama_layer *l, const 
     int64_t n;
 
     weight = softmax_top_k(c, score, k->n_experts_per_token, &choice);
-    if (routing != NULL) *routing = (struct llama_routing){ score, choice };
+    if (balance != 0) load_balance(c, score, choice, k->n_experts_per_token, balance);
     source = ctx_alloc(c, 1, sizeof(struct tensor *));
     if (weight == NULL || answers == NULL || source == NULL) return NULL;
     *source = copy_to_ranks(c, x); /* each rank answers with its slice of every expert */
@@ -154,36 +161,41 @@ static struct tensor *mixture(struct ctx *c, const struct llama_layer *l, const 
     return sum_ranks(c, combine(c, gather(c, answers, slot, n), weight, order, k->n_experts_per_token));
 }
 
+static struct tensor *layer(struct ctx *c, const void *args, struct tensor *h)
+{
+    const struct layer_args *a = args;
+    const struct llama_config *k = &a->m->config;
+    const struct llama_layer *l = &a->m->layers[a->i];
+    struct tensor *x;
+
+    x = self_attention(c, l, rms_norm(c, h, &l->attention_norm, k->norm_eps), a);
+    h = residual(c, h, x, NULL);
+    x = rms_norm(c, h, &l->ffn_norm, k->norm_eps);
+    x = k->n_experts > 0 ? mixture(c, l, k, x, a->batch.balance) : feed_forward(c, l, x);
+    return observe(c, residual(c, h, x, NULL), "llama.layer.%d", a->i);
+}
+
 struct tensor *llama_forward(struct ctx *c, const struct llama *m, struct tensor *h,
                              const struct llama_batch *b, struct kv_cache *kv)
 {
     const struct llama_config *k = &m->config;
     int head_dim = k->dim / k->n_heads;
     int32_t *count = ctx_alloc(c, (size_t)b->T, sizeof *count);
-    struct tensor *angles =
+    struct layer_args args = { .m = m, .batch = *b, .kv = kv };
+
+    args.angles =
         rope_angles(c, b->position, b->T, head_dim, k->rope_theta, k->rope_scale, k->rope_round_bf16);
-    struct attention_shape shape = {
+    if (count == NULL || args.angles == NULL) return NULL;
+    for (int64_t t = 0; t < b->T; t++) count[t] = b->position[t] + 1;
+    args.shape = (struct attention_shape){
         .head_dim = head_dim, .scale = 1.0f / sqrtf((float)head_dim), .first = b->first, .count = count
     };
-
-    if (count == NULL || angles == NULL) return NULL;
-    for (int64_t t = 0; t < b->T; t++) count[t] = b->position[t] + 1;
-    for (int i = 0; i < k->n_layers; i++) {
-        const struct llama_layer *l = &m->layers[i];
-        struct arena_mark scope = scope_begin(c);
-        struct tensor *x;
-
-        shape.heads = (int)l->wq.dim[0] / head_dim;
-        shape.kv_heads = (int)l->wk.dim[0] / head_dim;
-        x = self_attention(c, l, rms_norm(c, h, &l->attention_norm, k->norm_eps), head_dim, angles, &shape, b,
-                           kv != NULL ? &kv->k[i] : NULL, kv != NULL ? &kv->v[i] : NULL);
-        h = residual(c, h, x, NULL);
-        x = rms_norm(c, h, &l->ffn_norm, k->norm_eps);
-        x = k->n_experts > 0 ? mixture(c, l, k, x, b->routing != NULL ? &b->routing[i] : NULL)
-                             : feed_forward(c, l, x);
-        h = observe(c, residual(c, h, x, NULL), "llama.layer.%d", i);
-        scope_end(c, scope);
-        if (b->T > BATCH_ROWS) report_progress(c->report, "prefill", (uint64_t)i + 1, (uint64_t)k->n_layers);
+    for (args.i = 0; args.i < k->n_layers; args.i++) {
+        args.shape.heads = (int)m->layers[args.i].wq.dim[0] / head_dim;
+        args.shape.kv_heads = (int)m->layers[args.i].wk.dim[0] / head_dim;
+        h = apply_block(c, layer, &args, sizeof args, h);
+        if (b->T > BATCH_ROWS)
+            report_progress(c->report, "prefill", (uint64_t)args.i + 1, (uint64_t)k->n_layers);
     }
     return h;
 }

@@ -40,12 +40,6 @@ struct kv_cache {
     size_t memory_bytes;
 };
 
-/* What a layer's router made of the tokens: its scores [T, E] and choices [T, experts per token], in the arena. */
-struct llama_routing {
-    struct tensor *score;
-    const int32_t *choice;
-};
-
 /* One step over T tokens of any number of sequences: prefill, decoding, several users at once and the checking of
  * guessed tokens are all this. Tokens of one sequence stand together, in order of position. */
 struct llama_batch {
@@ -53,8 +47,7 @@ struct llama_batch {
     const int32_t *position;  /* [T] */
     const int32_t *cache_row; /* [T] where the token's key and value go; NULL without cache */
     const int32_t *first;     /* [T] the sequence's first row in the cache (without cache: in the batch) */
-    struct llama_routing
-        *routing; /* [n_layers] filled in where there are experts and a tape; NULL: nobody asks */
+    double balance; /* training: weight of load_balance's gradient in each layer with experts; 0: none */
 };
 
 enum status llama_init(struct llama *m, const struct llama_config *config, struct arena *a, struct err *e);

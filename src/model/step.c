@@ -150,7 +150,7 @@ static void compute(struct ctx *c, struct step_part *const *parts, size_t n)
     h = embeddings(&l, c, parts, n);
     if (h == NULL) return;
     h = llama_forward(c, &m->network.llama, h,
-                      &(struct llama_batch){ l.T, l.position, l.cache_row, l.first, NULL }, cache);
+                      &(struct llama_batch){ l.T, l.position, l.cache_row, l.first, 0 }, cache);
     y = observe(c, llama_logits(c, &m->network.llama, wanted(c, h, parts, n)), "logits");
     if (y == NULL) return;
     from = tensor_f32(y);

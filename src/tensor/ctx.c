@@ -64,12 +64,17 @@ struct tensor *tensor_new(struct ctx *c, int64_t n_rows, int64_t n_columns, bool
 
     if (t == NULL || data == NULL) return NULL;
     *t = tensor_matrix(DTYPE_F32, data, n_rows, n_columns);
-    if (grad && c->tape != NULL) {
-        t->grad = ctx_alloc(c, count, sizeof *t->grad);
-        if (t->grad == NULL) return NULL;
-        memset(t->grad, 0, count * sizeof *t->grad);
-    }
-    return t;
+    return grad && c->tape != NULL ? tensor_add_grad(c, t) : t;
+}
+
+struct tensor *tensor_add_grad(struct ctx *c, struct tensor *x)
+{
+    size_t count = (size_t)tensor_rows(x) * (size_t)tensor_columns(x);
+
+    x->grad = ctx_alloc(c, count, sizeof *x->grad);
+    if (x->grad == NULL) return NULL;
+    memset(x->grad, 0, count * sizeof *x->grad);
+    return x;
 }
 
 struct tensor *columns(struct ctx *c, struct tensor *x, int64_t first, int64_t count)

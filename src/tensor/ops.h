@@ -32,7 +32,9 @@ struct ctx {
     const struct backend *backend;
     struct exec exec;
     struct arena *arena;
-    struct tape *tape;           /* NULL: nothing is recorded */
+    struct tape *tape; /* NULL: nothing is recorded */
+    bool
+        recompute; /* with a tape: what is inside of blocks is not kept, but computed again on the way back */
     const struct comm *comm;     /* NULL: one rank */
     const struct report *report; /* NULL: neither progress nor cancelling */
     struct work *work;           /* products, attention and convolutions add to it; NULL: nobody counts */
@@ -51,6 +53,15 @@ void ctx_free(struct ctx *c);
 struct arena_mark scope_begin(struct ctx *c);
 void scope_end(struct ctx *c, struct arena_mark m);
 
+/* One of the equal parts that networks are stacked of: args -> y of x's shape. A pure function of x, the weights and *args, for it is
+ * run a second time where activations are recomputed. */
+typedef struct tensor *block_function(struct ctx *c, const void *args, struct tensor *x);
+/* y = block(c, args, x) in a scope of its own. Without a tape y is written over x and x is returned: what outlives the block. With
+ * one, c->recompute tells whether what is inside of the block is kept. *args (size bytes) is copied; what it points to must live as long as
+ * the tape. */
+struct tensor *apply_block(struct ctx *c, block_function *block, const void *args, size_t size,
+                           struct tensor *x);
+
 /* Names an intermediate. printf-like; nothing is formatted when nobody looks. Returns x. */
 struct tensor *observe(struct ctx *c, struct tensor *x, const char *fmt, ...) PRINTF_LIKE(3, 4);
 
@@ -59,6 +70,8 @@ void *ctx_alloc(struct ctx *c, size_t count, size_t size);
 
 /* A float32 matrix, uninitialised. Its gradient, if `grad` and a tape is set, is zero. */
 struct tensor *tensor_new(struct ctx *c, int64_t rows, int64_t columns, bool grad);
+/* Gives x, contiguous, a gradient of zeros; returns x, or NULL when memory runs out. */
+struct tensor *tensor_add_grad(struct ctx *c, struct tensor *x);
 
 /* Borrowed parts of x, with the same part of its gradient. */
 struct tensor *columns(struct ctx *c, struct tensor *x, int64_t first, int64_t count);

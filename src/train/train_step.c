@@ -172,22 +172,17 @@ static double forward(struct ctx *c, const struct network *n, const struct train
                       const struct rows_plan *p, double weight)
 {
     const struct llama_config *k = &n->config.llama;
-    struct llama_batch batch = { p->n_rows, p->position, NULL, p->first, NULL };
+    struct llama_batch batch = { p->n_rows, p->position, NULL, p->first, 0 };
     struct tensor **h = ctx_alloc(c, 1, sizeof(struct tensor *));
     double loss;
 
-    if (c->tape != NULL && k->n_experts > 0)
-        batch.routing = ctx_alloc(c, (size_t)k->n_layers, sizeof *batch.routing);
     if (c->err.code != STATUS_OK) return 0;
+    if (c->tape != NULL) batch.balance = weight * (double)k->balance / k->n_layers;
     *h = llama_forward(c, &n->llama, embeddings(c, n, items, n_items, p), &batch, NULL);
     loss =
         cross_entropy(c, llama_logits(c, &n->llama, gather(c, h, p->asked, p->n_targets)), p->target, weight);
     if (c->err.code == STATUS_OK && !isfinite(loss))
         err_set(&c->err, STATUS_NUMERIC, "the loss is not a finite number");
-    for (int i = 0; batch.routing != NULL && c->err.code == STATUS_OK && i < k->n_layers; i++) {
-        load_balance(c, batch.routing[i].score, batch.routing[i].choice, k->n_experts_per_token,
-                     weight * (double)k->balance / k->n_layers);
-    }
     return loss;
 }
 

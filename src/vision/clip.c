@@ -70,6 +70,26 @@ void clip_params(struct clip *m, struct param_visitor *v)
     unused_params(width, v);
 }
 
+struct block_args {
+    const struct clip *m;
+    int i;
+    int64_t n_views;
+};
+
+static struct tensor *block(struct ctx *c, const void *args, struct tensor *x)
+{
+    const struct block_args *a = args;
+    const struct clip_config *k = &a->m->config;
+    const struct clip_block *b = &a->m->blocks[a->i];
+    struct tensor *y = vit_attention(c, apply_norm(c, x, &b->ln_1, norm_eps), &b->in_proj, &b->out_proj,
+                                     k->heads, a->n_views);
+
+    x = residual(c, x, y, NULL);
+    y = apply_dense(c, apply_norm(c, x, &b->ln_2, norm_eps), &b->c_fc);
+    y = apply_dense(c, activate(c, y, k->act), &b->c_proj);
+    return observe(c, residual(c, x, y, NULL), "clip.block.%d", a->i);
+}
+
 struct tensor *clip_encode(struct ctx *c, const struct clip *m, const struct views *views)
 {
     const struct clip_config *k = &m->config;
@@ -77,18 +97,9 @@ struct tensor *clip_encode(struct ctx *c, const struct clip *m, const struct vie
 
     x = add_periodic(c, x, &m->positional_embedding);
     x = apply_norm(c, x, &m->ln_pre, norm_eps);
-    for (int i = 0; i < k->layers; i++) {
-        const struct clip_block *b = &m->blocks[i];
-        struct arena_mark scope = scope_begin(c);
-        struct tensor *y = vit_attention(c, apply_norm(c, x, &b->ln_1, norm_eps), &b->in_proj, &b->out_proj,
-                                         k->heads, views->count);
-
-        x = residual(c, x, y, NULL);
-        y = apply_dense(c, apply_norm(c, x, &b->ln_2, norm_eps), &b->c_fc);
-        y = apply_dense(c, activate(c, y, k->act), &b->c_proj);
-        x = observe(c, residual(c, x, y, NULL), "clip.block.%d", i);
-        scope_end(c, scope);
-        report_progress(c->report, "clip", (uint64_t)i + 1, (uint64_t)k->layers);
+    for (struct block_args a = { m, 0, views->count }; a.i < k->layers; a.i++) {
+        x = apply_block(c, block, &a, sizeof a, x);
+        report_progress(c->report, "clip", (uint64_t)a.i + 1, (uint64_t)k->layers);
     }
     return apply_norm(c, x, &m->ln_post, norm_eps);
 }

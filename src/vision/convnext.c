@@ -75,9 +75,16 @@ void convnext_params(struct convnext *m, struct param_visitor *v)
     param_leave(v, outer);
 }
 
-static struct tensor *block(struct ctx *c, const struct convnext_block *b, struct tensor *x, int64_t side)
+struct block_args {
+    const struct convnext_block *b;
+    int64_t side;
+};
+
+static struct tensor *block(struct ctx *c, const void *args, struct tensor *x)
 {
-    struct tensor *y = depthwise_conv(c, x, &b->conv_weight, &b->conv_bias, side, side, KERNEL_SIZE);
+    const struct block_args *a = args;
+    const struct convnext_block *b = a->b;
+    struct tensor *y = depthwise_conv(c, x, &b->conv_weight, &b->conv_bias, a->side, a->side, KERNEL_SIZE);
 
     y = apply_dense(c, apply_norm(c, y, &b->norm, norm_eps), &b->fc1);
     y = apply_dense(c, activate(c, y, ACT_GELU_ERF), &b->fc2);
@@ -104,10 +111,9 @@ struct tensor *convnext_encode(struct ctx *c, const struct convnext *m, const st
             side /= DOWNSAMPLE_PATCH;
         }
         for (int b = 0; b < k->depths[i]; b++) {
-            struct arena_mark scope = scope_begin(c);
+            struct block_args a = { &stage->blocks[b], side };
 
-            x = block(c, &stage->blocks[b], x, side);
-            scope_end(c, scope);
+            x = apply_block(c, block, &a, sizeof a, x);
             report_progress(c->report, "convnext", ++done, total);
         }
         observe(c, x, "convnext.stage.%d", i);

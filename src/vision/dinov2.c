@@ -113,25 +113,36 @@ static struct tensor *interpolate_positions(struct ctx *c, const struct dinov2 *
     return combine(c, (struct tensor *)(uintptr_t)&m->pos_embed, weight, index, TAPS);
 }
 
+struct block_args {
+    const struct dinov2 *m;
+    int i;
+    int64_t n_views;
+};
+
+static struct tensor *block(struct ctx *c, const void *args, struct tensor *x)
+{
+    const struct block_args *a = args;
+    const struct dinov2_config *k = &a->m->config;
+    const struct dinov2_block *b = &a->m->blocks[a->i];
+    struct tensor *y =
+        vit_attention(c, apply_norm(c, x, &b->norm1, norm_eps), &b->qkv, &b->proj, k->heads, a->n_views);
+
+    x = residual(c, x, y, &b->ls1);
+    y = apply_dense(c, apply_norm(c, x, &b->norm2, norm_eps), &b->w12);
+    y = swiglu(c, columns(c, y, 0, k->ffn_width), columns(c, y, k->ffn_width, k->ffn_width));
+    y = apply_dense(c, y, &b->w3);
+    return observe(c, residual(c, x, y, &b->ls2), "dinov2.block.%d", a->i);
+}
+
 struct tensor *dinov2_encode(struct ctx *c, const struct dinov2 *m, const struct views *views)
 {
     const struct dinov2_config *k = &m->config;
     struct tensor *x = vit_tokens(c, views, k->patch_size, &m->patch_weight, &m->patch_bias, &m->cls_token);
 
     x = add_periodic(c, x, interpolate_positions(c, m, (int)(views->side / k->patch_size)));
-    for (int i = 0; i < k->layers; i++) {
-        const struct dinov2_block *b = &m->blocks[i];
-        struct arena_mark scope = scope_begin(c);
-        struct tensor *y = vit_attention(c, apply_norm(c, x, &b->norm1, norm_eps), &b->qkv, &b->proj,
-                                         k->heads, views->count);
-
-        x = residual(c, x, y, &b->ls1);
-        y = apply_dense(c, apply_norm(c, x, &b->norm2, norm_eps), &b->w12);
-        y = swiglu(c, columns(c, y, 0, k->ffn_width), columns(c, y, k->ffn_width, k->ffn_width));
-        y = apply_dense(c, y, &b->w3);
-        x = observe(c, residual(c, x, y, &b->ls2), "dinov2.block.%d", i);
-        scope_end(c, scope);
-        report_progress(c->report, "dinov2", (uint64_t)i + 1, (uint64_t)k->layers);
+    for (struct block_args a = { m, 0, views->count }; a.i < k->layers; a.i++) {
+        x = apply_block(c, block, &a, sizeof a, x);
+        report_progress(c->report, "dinov2", (uint64_t)a.i + 1, (uint64_t)k->layers);
     }
     return apply_norm(c, x, &m->norm, norm_eps);
 }

@@ -91,6 +91,26 @@ void qformer_params(struct qformer *m, struct param_visitor *v)
     param_leave(v, outer);
 }
 
+struct part {
+    const struct qformer *m;
+    int i;
+    int64_t n_views;
+    struct tensor *image; /* what the queries look at */
+};
+
+static struct tensor *eva_block(struct ctx *c, const void *args, struct tensor *x)
+{
+    const struct part *a = args;
+    const struct eva_block *b = &a->m->blocks[a->i];
+    struct tensor *y = vit_attention(c, apply_norm(c, x, &b->layer_norm1, vision_eps), &b->qkv,
+                                     &b->projection, a->m->config.vision_heads, a->n_views);
+
+    x = residual(c, x, y, NULL);
+    y = apply_dense(c, apply_norm(c, x, &b->layer_norm2, vision_eps), &b->fc1);
+    y = apply_dense(c, activate(c, y, ACT_GELU_ERF), &b->fc2);
+    return observe(c, residual(c, x, y, NULL), "eva.block.%d", a->i);
+}
+
 static struct tensor *see(struct ctx *c, const struct qformer *m, const struct views *views)
 {
     const struct qformer_config *k = &m->config;
@@ -98,18 +118,9 @@ static struct tensor *see(struct ctx *c, const struct qformer *m, const struct v
         vit_tokens(c, views, k->patch_size, &m->patch_weight, &m->patch_bias, &m->class_embedding);
 
     x = add_periodic(c, x, &m->position_embedding);
-    for (int i = 0; i < k->vision_layers; i++) {
-        const struct eva_block *b = &m->blocks[i];
-        struct arena_mark scope = scope_begin(c);
-        struct tensor *y = vit_attention(c, apply_norm(c, x, &b->layer_norm1, vision_eps), &b->qkv,
-                                         &b->projection, k->vision_heads, views->count);
-
-        x = residual(c, x, y, NULL);
-        y = apply_dense(c, apply_norm(c, x, &b->layer_norm2, vision_eps), &b->fc1);
-        y = apply_dense(c, activate(c, y, ACT_GELU_ERF), &b->fc2);
-        x = observe(c, residual(c, x, y, NULL), "eva.block.%d", i);
-        scope_end(c, scope);
-        report_progress(c->report, "qformer", (uint64_t)i + 1, (uint64_t)k->vision_layers + 1);
+    for (struct part a = { m, 0, views->count, NULL }; a.i < k->vision_layers; a.i++) {
+        x = apply_block(c, eva_block, &a, sizeof a, x);
+        report_progress(c->report, "qformer", (uint64_t)a.i + 1, (uint64_t)k->vision_layers + 1);
     }
     return observe(c, apply_norm(c, x, &m->post_layernorm, vision_eps), "eva");
 }
@@ -131,27 +142,34 @@ static struct tensor *ask(struct ctx *c, const struct qformer_attention *a, stru
     return apply_norm(c, residual(c, apply_dense(c, y, &a->output), h, NULL), &a->norm, query_eps);
 }
 
+static struct tensor *layer(struct ctx *c, const void *args, struct tensor *h)
+{
+    const struct part *a = args;
+    const struct qformer_config *k = &a->m->config;
+    const struct qformer_layer *l = &a->m->layers[a->i];
+    struct tensor *y;
+
+    h = ask(c, &l->self, h, h, k->heads, a->n_views);
+    if (a->i % k->cross_every == 0) h = ask(c, &l->cross, h, a->image, k->heads, a->n_views);
+    y = activate(c, apply_dense(c, h, &l->intermediate), ACT_GELU_ERF);
+    h = apply_norm(c, residual(c, apply_dense(c, y, &l->output), h, NULL), &l->norm, query_eps);
+    return observe(c, h, "qformer.layer.%d", a->i);
+}
+
 struct tensor *qformer_encode(struct ctx *c, const struct qformer *m, const struct views *views)
 {
     const struct qformer_config *k = &m->config;
     struct tensor **queries = ctx_alloc(c, 1, sizeof(struct tensor *));
     struct row_ref *ref = ctx_alloc(c, (size_t)(views->count * k->queries), sizeof *ref);
-    struct tensor *image = see(c, m, views), *h, *y;
+    struct part a = { m, 0, views->count, see(c, m, views) };
+    struct tensor *h;
 
     if (queries == NULL || ref == NULL) return NULL;
     *queries = apply_norm(c, (struct tensor *)(uintptr_t)&m->query_tokens, &m->layernorm, query_eps);
     for (int64_t t = 0; t < views->count * k->queries; t++)
         ref[t] = (struct row_ref){ 0, (int32_t)(t % k->queries) };
     h = gather(c, queries, ref, views->count * k->queries);
-    for (int i = 0; i < k->layers; i++) {
-        const struct qformer_layer *l = &m->layers[i];
-
-        h = ask(c, &l->self, h, h, k->heads, views->count);
-        if (i % k->cross_every == 0) h = ask(c, &l->cross, h, image, k->heads, views->count);
-        y = activate(c, apply_dense(c, h, &l->intermediate), ACT_GELU_ERF);
-        h = apply_norm(c, residual(c, apply_dense(c, y, &l->output), h, NULL), &l->norm, query_eps);
-        observe(c, h, "qformer.layer.%d", i);
-    }
+    for (; a.i < k->layers; a.i++) h = apply_block(c, layer, &a, sizeof a, h);
     report_progress(c->report, "qformer", (uint64_t)k->vision_layers + 1, (uint64_t)k->vision_layers + 1);
     return h;
 }
