@@ -112,7 +112,7 @@ static void begin(struct quality *q, struct kv_cache *kv, const float *words, st
         ref[t] = (struct row_ref){ t > 0, (int32_t)(t > 0 ? t - 1 : 0) };
     }
     if (words != NULL) h = gather(c, sources, ref, T);
-    llama_forward(c, m, h, &(struct llama_batch){ T, position, position, first }, kv);
+    llama_forward(c, m, h, &(struct llama_batch){ T, position, position, first, 0 }, kv);
     check(q);
     scope_end(c, scope);
 }
@@ -128,7 +128,7 @@ static struct tensor *predict(struct quality *q, struct kv_cache *kv, const stru
 
     for (int64_t t = 0; t < T; t++) position[t] = (int32_t)(1 + q->n_words + t), first[t] = 0;
     h = llama_forward(c, m, llama_embed(c, m, x->ids + 1, T),
-                      &(struct llama_batch){ T, position, position, first }, kv);
+                      &(struct llama_batch){ T, position, position, first, 0 }, kv);
     h = llama_logits(c, m, h);
     check(q);
     return h;
