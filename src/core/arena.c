@@ -57,25 +57,43 @@ static struct arena_chunk *chunk_new(size_t size)
     return c;
 }
 
-/* Makes `current` a chunk with `need` bytes free: one that a reset left behind, or a new one after it. */
+static void chunks_free(struct arena_chunk *c)
+{
+    while (c != NULL) {
+        struct arena_chunk *next = c->next;
+
+        UNPOISON(c->data, c->size);
+        free(c->data);
+        free(c);
+        c = next;
+    }
+}
+
+/* The sum of the chunks from c on. */
+static size_t chunks_size(const struct arena_chunk *c)
+{
+    size_t sum = 0;
+
+    for (; c != NULL; c = c->next) sum += c->size;
+    return sum;
+}
+
+/* Makes `current` a chunk with `need` bytes free: one that a reset left behind, or a new one. Where the next one is too small, all that follow,
+ * which are empty, become one: so a loop whose rounds want other sizes ends with few chunks that fit them all. */
 static int chunk_advance(struct arena *a, size_t need)
 {
-    struct arena_chunk *c, *next = a->current != NULL ? a->current->next : a->first;
+    struct arena_chunk **link = a->current != NULL ? &a->current->next : &a->first;
 
-    if (next != NULL && next->size >= need) {
-        next->offset = 0;
-        a->current = next;
-        return 0;
+    if (*link == NULL || (*link)->size < need) {
+        size_t size = chunks_size(*link);
+
+        chunks_free(*link);
+        if (size < need) size = need;
+        *link = chunk_new(size > chunk_size_min ? size : chunk_size_min);
+        if (*link == NULL) return -1;
     }
-    c = chunk_new(need > chunk_size_min ? need : chunk_size_min);
-    if (c == NULL) return -1;
-    c->next = next;
-    if (a->current != NULL) {
-        a->current->next = c;
-    } else {
-        a->first = c;
-    }
-    a->current = c;
+    a->current = *link;
+    a->current->offset = 0;
     return 0;
 }
 
@@ -156,15 +174,6 @@ void arena_reset(struct arena *a, struct arena_mark mark)
 
 void arena_free(struct arena *a)
 {
-    struct arena_chunk *c = a->first;
-
-    while (c != NULL) {
-        struct arena_chunk *next = c->next;
-
-        UNPOISON(c->data, c->size);
-        free(c->data);
-        free(c);
-        c = next;
-    }
+    chunks_free(a->first);
     memset(a, 0, sizeof *a);
 }

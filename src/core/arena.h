@@ -5,8 +5,8 @@
  *   [ a ][ b ][  free  ]   [ c        ][ free ]
  *             ^ mark taken here: arena_reset(mark) frees everything after b, keeps the chunks
  *
- * Blocks are aligned to 64 bytes. Chunks are kept until arena_free, so a loop that marks and resets allocates
- * from the system only the first time. Under AddressSanitizer free space and the gaps between blocks are
+ * Blocks are aligned to 64 bytes. Their memory is kept until arena_free, so a loop that marks and resets allocates
+ * from the system only until its largest round has been. Under AddressSanitizer free space and the gaps between blocks are
  * poisoned: overruns inside the arena are seen. Not thread-safe: one arena belongs to one thread of control.
  */
 #ifndef SPHINX_CORE_ARENA_H
