@@ -90,21 +90,25 @@ static char *quoted(const char *key, const char *value)
 /* What the command line says comes after the file. */
 static int config_read(struct train_config *c, const struct settings *s)
 {
-    const char **overrides = calloc(s->keys.count + 1, sizeof *overrides);
-    char *output = s->output != NULL ? quoted("output_dir", s->output) : NULL;
+    const char *const own[][2] = { { "output_dir", s->output },
+                                   { "keep", s->keep },
+                                   { "skip_bad", s->skip_bad } };
+    enum { N_OWN = sizeof own / sizeof *own };
+    const char **overrides = calloc(s->keys.count + N_OWN, sizeof *overrides);
+    char *text[N_OWN] = { NULL };
     size_t n = 0;
     struct err e = { 0 };
-    int code = CODE_OK;
+    int code = overrides != NULL ? CODE_OK : fail("out of memory for the configuration");
 
-    if (overrides == NULL || (s->output != NULL && output == NULL)) {
-        code = fail("out of memory for the configuration");
-    } else {
-        for (; n < s->keys.count; n++) overrides[n] = s->keys.item[n];
-        if (output != NULL) overrides[n++] = output;
-        if (train_config_read(c, s->operands.item[0], overrides, n, &e) != STATUS_OK)
-            code = fail("%s", e.text);
+    for (; code == CODE_OK && n < s->keys.count; n++) overrides[n] = s->keys.item[n];
+    for (size_t i = 0; code == CODE_OK && i < N_OWN; i++) {
+        if (own[i][1] == NULL) continue;
+        overrides[n++] = text[i] = quoted(own[i][0], own[i][1]);
+        if (text[i] == NULL) code = fail("out of memory for the configuration");
     }
-    free(output);
+    if (code == CODE_OK && train_config_read(c, s->operands.item[0], overrides, n, &e) != STATUS_OK)
+        code = fail("%s", e.text);
+    for (size_t i = 0; i < N_OWN; i++) free(text[i]);
     free(overrides);
     return code;
 }
@@ -115,10 +119,9 @@ static void say_begin(const struct trainer *r, const struct train_config *c)
 {
     struct trainer_info info = trainer_info(r);
 
-    message(
-        "%.4g million of the model's numbers learn from %zu items, %zu a step, in %zu steps (%zu an epoch)",
-        (double)info.n_trained / 1e6, info.n_items, c->batch_size * c->accum_iter, info.n_steps,
-        info.epoch_steps);
+    message("%zu of the model's numbers learn from %zu items, %zu a step, in %zu steps (%zu an epoch)",
+            info.n_trained, info.n_items, c->batch_size * c->accum_iter, info.n_steps, info.epoch_steps);
+    if (info.n_done > 0) message("going on after step %zu", info.n_done);
 }
 
 static int say_end(struct training *t, const struct trainer *r, enum status st, const struct err *e)
@@ -126,20 +129,19 @@ static int say_end(struct training *t, const struct trainer *r, enum status st, 
     size_t n_bad = trainer_info(r).n_bad;
 
     progress_bar_clear(&t->bar);
+    if (st != STATUS_OK && st != STATUS_CANCELLED) return fail("%s", e->text);
     if (!t->settings->quiet && n_bad > 0) message("%zu items failed, others took their place", n_bad);
-    if (!t->settings->quiet && t->saved != NULL && (st == STATUS_OK || st == STATUS_CANCELLED))
-        message("written: %s", t->saved);
-    if (st == STATUS_OK) return CODE_OK;
-    if (st != STATUS_CANCELLED) return fail("%s", e->text);
-    if (!t->settings->quiet) message("%s", e->text);
-    return CODE_INTERRUPTED;
+    if (!t->settings->quiet && t->saved != NULL) message("written: %s", t->saved);
+    if (!t->settings->quiet && st == STATUS_CANCELLED) message("%s", e->text);
+    return st == STATUS_OK ? CODE_OK : CODE_INTERRUPTED;
 }
 
 static int run(struct training *t, const struct train_config *c)
 {
     const struct settings *s = t->settings;
     struct trainer_options o = { .threads = s->model.threads > 0 ? s->model.threads : cpu_threads_default(),
-                                 .cpu = s->model.cpu };
+                                 .cpu = s->model.cpu,
+                                 .resume = s->resume };
     struct train_listener l = { .step = on_step, .saved = on_saved, .user = t, .report = &t->report };
     struct trainer *r;
     struct err e = { 0 };

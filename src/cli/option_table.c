@@ -143,6 +143,11 @@ const struct option option_rows[] = {
 
     { "--set", "", OPTION_LIST, AT(keys), "KEY=VALUE", NULL, 0, 0, BIT(TRAIN), GROUP_INPUT,
       "another value for a key of the configuration; may be repeated" },
+    { "--skip-bad", "", OPTION_TEXT, AT(skip_bad), "SHARE", NULL, 0, 0, BIT(TRAIN), GROUP_INPUT,
+      "share of the items, such as 0.01, that may fail, others taking their place; without it the first that "
+      "fails ends the run" },
+    { "--resume", "", OPTION_TEXT, AT(resume), "DIR", NULL, 0, 0, BIT(TRAIN), GROUP_INPUT,
+      "go on with a run, from this checkpoint of it or, of its folder, from the newest" },
 
     { "--count", "", OPTION_SIZE, AT(count), "N", NULL, 1, MANY, BIT(SYNTH), GROUP_INPUT, "scenes to draw" },
     { "--split", "", OPTION_CHOICE, AT(split), "SPLIT", "train val test", 0, 0, BIT(SYNTH), GROUP_INPUT,
@@ -210,6 +215,8 @@ const struct option option_rows[] = {
       "standard output" },
     { "-o --output", "--output_dir", OPTION_TEXT, AT(output), "DIR", NULL, 0, 0, BIT(TRAIN), GROUP_OUTPUT,
       "folder of the checkpoints and the log, instead of the configuration's output_dir" },
+    { "--keep", "", OPTION_TEXT, AT(keep), "N", NULL, 0, 0, BIT(TRAIN), GROUP_OUTPUT,
+      "checkpoints to keep, the newest; 0: all; 2 unless given" },
     { "--force", "", OPTION_ON, AT(force), NULL, NULL, 0, 0, MANY_ASKED, GROUP_OUTPUT,
       "go on from answers of another model or other settings, and keep them" },
     { "--report", "", OPTION_TEXT, AT(report_page), "FILE", NULL, 0, 0, BIT(EVAL), GROUP_OUTPUT,

@@ -48,6 +48,7 @@ struct settings {
     const char *image, *prompt, *prompt_file, *output, *draw, *prompt_cache;
     size_t image_cache_size, prefix_cache; /* bytes */
     const char *data, *report_page, *grid, *text, *template;
+    const char *resume, *keep, *skip_bad; /* of train */
     size_t limit, sample;
     int batch_size;
     bool force, dedup, quirks, compare;

@@ -152,21 +152,22 @@ bool file_is_directory(const char *path)
 
 enum status file_space_left(const char *path, uint64_t *bytes, struct err *e)
 {
+    char *above = strdup(path), *slash;
     struct statvfs v;
-    const char *slash;
-    char *parent;
-    int rc;
 
-    if (statvfs(path, &v) == 0) {
-        *bytes = (uint64_t)v.f_bavail * v.f_frsize;
-        return STATUS_OK;
+    if (above == NULL) return err_no_memory(e, path);
+    while (statvfs(above, &v) != 0) {
+        slash = strrchr(above, '/');
+        if (errno != ENOENT || strcmp(above, ".") == 0 || strcmp(above, "/") == 0) {
+            free(above);
+            return errno_status(e, path, "find the free space");
+        }
+        if (slash == NULL)
+            strcpy(above, ".");
+        else
+            slash[slash == above] = '\0'; /* of "/x" the slash stays */
     }
-    slash = strrchr(path, '/');
-    parent = slash == NULL ? strdup(".") : strndup(path, slash == path ? 1 : (size_t)(slash - path));
-    if (parent == NULL) return err_no_memory(e, path);
-    rc = statvfs(parent, &v);
-    free(parent);
-    if (rc != 0) return errno_status(e, path, "find the free space");
+    free(above);
     *bytes = (uint64_t)v.f_bavail * v.f_frsize;
     return STATUS_OK;
 }

@@ -40,7 +40,7 @@ enum status file_read(const char *path, size_t size_max, unsigned char **data, s
 bool file_exists(const char *path);
 bool file_is_directory(const char *path);
 
-/* Bytes that an ordinary user may still write to the file system holding path (or its parent). */
+/* Bytes that an ordinary user may still write to the file system holding path, or the nearest folder above it that is there. */
 enum status file_space_left(const char *path, uint64_t *bytes, struct err *e);
 
 /* Writing: the bytes go to a temporary file beside the target, which takes the target's name only when

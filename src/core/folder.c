@@ -65,14 +65,35 @@ fail:
     return st;
 }
 
+/* Names are on the disk when their folder has been flushed. Some file systems cannot; there is nothing that could be done about it. */
+static void flush(const char *folder)
+{
+    int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+    if (fd < 0) return;
+    fsync(fd);
+    close(fd);
+}
+
+static void flush_parent(const char *path)
+{
+    const char *base = path_base(path);
+    char *parent = base == path ? strdup(".") : strndup(path, (size_t)(base - path));
+
+    if (parent != NULL) flush(parent);
+    free(parent);
+}
+
 enum status folder_writer_commit(struct folder_writer *w, struct err *e)
 {
     enum status st = STATUS_OK;
 
+    flush(w->path_temporary);
     if (rename(w->path_temporary, w->path) != 0) { /* an empty folder of that name is replaced */
         st = err_set(e, STATUS_IO, "%s: cannot be put in place: %s", w->path, strerror(errno));
     } else {
         w->path_temporary[0] = '\0';
+        flush_parent(w->path);
     }
     folder_writer_abort(w);
     return st;
@@ -100,13 +121,17 @@ static void remove_below(DIR *dir)
     closedir(dir);
 }
 
-void folder_writer_abort(struct folder_writer *w)
+void folder_remove(const char *path)
 {
-    bool made = w->path_temporary != NULL && w->path_temporary[0] != '\0';
-    DIR *d = made ? opendir(w->path_temporary) : NULL;
+    DIR *d = opendir(path);
 
     if (d != NULL) remove_below(d);
-    if (made) rmdir(w->path_temporary);
+    rmdir(path);
+}
+
+void folder_writer_abort(struct folder_writer *w)
+{
+    if (w->path_temporary != NULL && w->path_temporary[0] != '\0') folder_remove(w->path_temporary);
     free(w->path);
     free(w->path_temporary);
     memset(w, 0, sizeof *w);

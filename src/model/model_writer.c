@@ -288,6 +288,11 @@ uint64_t model_writer_done(const struct model_writer *w)
     return w->done;
 }
 
+const char *model_writer_folder(const struct model_writer *w)
+{
+    return w->folder.path_temporary;
+}
+
 /* ---- the end ------------------------------------------------------------------------------------------------ */
 
 enum status model_writer_commit(struct model_writer *w, struct err *e)

@@ -50,6 +50,8 @@ enum status model_writer_rows(struct model_writer *w, const void *rows, int64_t 
 /* Bytes of all files' tensors together, and those put so far. */
 uint64_t model_writer_total(const struct model_writer *w);
 uint64_t model_writer_done(const struct model_writer *w);
+/* Where further files may be put, to appear with the others; borrowed. NULL for GGUF files. */
+const char *model_writer_folder(const struct model_writer *w);
 /* All rows must have been put. Always releases w. */
 enum status model_writer_commit(struct model_writer *w, struct err *e);
 void model_writer_abort(struct model_writer *w); /* accepts NULL */

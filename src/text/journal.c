@@ -108,6 +108,36 @@ enum status journal_append(struct journal *j, const json_t *object, struct err *
     return st;
 }
 
+/* Bytes of the lines before the first that does not stay. */
+static size_t lines_that_stay(const char *data, size_t size, bool (*stays)(void *user, const json_t *object),
+                              void *user)
+{
+    size_t at = 0;
+    const char *end;
+
+    while (at < size && (end = memchr(data + at, '\n', size - at)) != NULL) {
+        json_t *object = json_loadb(data + at, (size_t)(end - data) - at, 0, NULL);
+        bool ok = json_is_object(object) && stays(user, object);
+
+        json_decref(object);
+        if (!ok) break;
+        at = (size_t)(end + 1 - data);
+    }
+    return at;
+}
+
+enum status journal_keep(struct journal *j, bool (*stays)(void *user, const json_t *object), void *user,
+                         struct err *e)
+{
+    struct file_map map;
+    enum status st = file_map_open(&map, j->path, e);
+
+    if (st != STATUS_OK) return st;
+    j->size = (int64_t)lines_that_stay((const char *)map.data, map.size, stays, user);
+    file_map_close(&map);
+    return ftruncate(j->fd, j->size) == 0 ? STATUS_OK : io_error(e, j->path, "cut");
+}
+
 enum status journal_close(struct journal *j, struct err *e)
 {
     enum status st = STATUS_OK;

@@ -15,6 +15,7 @@
 #include "core/status.h"
 
 #include <jansson.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -32,6 +33,9 @@ char *journal_path(const char *path, int rank);
 /* Opens to append, and creates. BAD_ARGUMENT where another process has it open. */
 enum status journal_open(struct journal *j, const char *path, struct err *e);
 enum status journal_append(struct journal *j, const json_t *object, struct err *e);
+/* Cuts off everything from the first line on that `stays` refuses, or that is no JSON object. */
+enum status journal_keep(struct journal *j, bool (*stays)(void *user, const json_t *object), void *user,
+                         struct err *e);
 enum status journal_close(struct journal *j, struct err *e); /* accepts a zeroed one; flushed to the disk */
 
 struct journal_line {

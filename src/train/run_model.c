@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "model/model_writer.h"
+#include "train/run_state.h"
 
 struct saving {
     struct trainer *t;
@@ -188,11 +189,35 @@ static enum status write_all(struct saving *s, const char *folder, struct err *e
     st = model_writer_open(&s->writer, &o, s->tensors, s->n, e);
     if (st != STATUS_OK) return st;
     walk(s, put);
-    if (s->err.code != STATUS_OK) {
-        model_writer_abort(s->writer);
-        return err_set(e, s->err.code, "%s", s->err.text);
+    st = s->err.code == STATUS_OK ? run_state_write(t, model_writer_folder(s->writer), e)
+                                  : err_set(e, s->err.code, "%s", s->err.text);
+    if (st == STATUS_OK) return model_writer_commit(s->writer, e);
+    model_writer_abort(s->writer);
+    return st;
+}
+
+static void saving_free(struct saving *s)
+{
+    free(s->tensors);
+    free(s->row);
+    free(s->numbers);
+    arena_free(&s->arena);
+}
+
+enum status run_model_bytes(struct trainer *t, uint64_t *bytes, struct err *e)
+{
+    struct saving s = { .t = t, .type = run_model_type(t->config) };
+    size_t size = 0;
+
+    walk(&s, declare);
+    *bytes = run_state_bytes(t);
+    for (size_t i = 0; i < s.n; i++) {
+        if (s.err.code == STATUS_OK && !shape_bytes(s.type, s.tensors[i].dim, s.tensors[i].n_dims, &size))
+            err_set(&s.err, STATUS_BAD_ARGUMENT, "%s is too large", s.tensors[i].name);
+        *bytes += size;
     }
-    return model_writer_commit(s->writer, e);
+    saving_free(&s);
+    return s.err.code == STATUS_OK ? STATUS_OK : err_set(e, s.err.code, "%s", s.err.text);
 }
 
 enum status run_model_write(struct trainer *t, const char *folder, struct err *e)
@@ -202,9 +227,6 @@ enum status run_model_write(struct trainer *t, const char *folder, struct err *e
 
     walk(&s, declare);
     st = s.err.code == STATUS_OK ? write_all(&s, folder, e) : err_set(e, s.err.code, "%s", s.err.text);
-    free(s.tensors);
-    free(s.row);
-    free(s.numbers);
-    arena_free(&s.arena);
+    saving_free(&s);
     return st;
 }

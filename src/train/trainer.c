@@ -2,9 +2,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "core/file.h"
 #include "model/encode.h"
-#include "train/run_model.h"
+#include "train/run_batch.h"
+#include "train/run_files.h"
 #include "train/trainer_parts.h"
 
 enum { SKIPPED_IN_A_ROW_MAX = 10, PLACES_MAX = 4 };
@@ -22,11 +22,13 @@ size_t trainer_items(const struct trainer *t, const struct feed_batch *b, struct
     return n_tokens;
 }
 
-/* The failure of a micro-batch, with the items that it was made of. */
+/* The failure of a micro-batch, with the items that it was made of, which are kept for who wants to know why. */
 static enum status batch_failed(struct trainer *t, const struct feed_batch *b, struct err *e)
 {
     char text[600] = "", place[256];
+    struct err why = { 0 };
     size_t size = 0;
+    bool kept;
 
     if (t->ctx.err.code != STATUS_NUMERIC) return err_set(e, t->ctx.err.code, "%s", t->ctx.err.text);
     for (size_t i = 0; i < b->n && size < sizeof text; i++) {
@@ -37,8 +39,10 @@ static enum status batch_failed(struct trainer *t, const struct feed_batch *b, s
         size += (size_t)snprintf(text + size, sizeof text - size, "%s%s", i > 0 ? "; " : "",
                                  corpus_place(t->corpus, b->items[i].item, place, sizeof place));
     }
-    return err_set(e, STATUS_NUMERIC, "step %zu, micro-batch %zu: %s: of %s", t->position.step + 1, b->micro,
-                   t->ctx.err.text, text);
+    kept = run_batch_write(t, b, &why) == STATUS_OK;
+    return err_set(e, STATUS_NUMERIC, "step %zu, micro-batch %zu: %s: of %s; %s%s", t->position.step + 1,
+                   b->micro, t->ctx.err.text, text,
+                   kept ? "all of it is in the folder of the run" : "it could not be kept: ", why.text);
 }
 
 /* Adds a micro-batch's share to the gradients and to r. */
@@ -115,23 +119,10 @@ static enum status log_step(struct trainer *t, const struct step_result *r, stru
     return st;
 }
 
-/* OUTPUT/epoch0-iter99, or OUTPUT/epoch0 where the epoch is complete; the number is that of the last micro-batch done, as upstream counts. */
-static char *checkpoint_path(const struct trainer *t)
-{
-    const struct run_position *p = &t->position;
-    char name[64];
-
-    if (p->epoch_step == 0)
-        snprintf(name, sizeof name, "epoch%zu", p->epoch - 1);
-    else
-        snprintf(name, sizeof name, "epoch%zu-iter%zu", p->epoch, p->epoch_step * t->config->accum_iter - 1);
-    return path_join(t->config->output_dir, name);
-}
-
 static enum status save(struct trainer *t, struct err *e)
 {
-    char *path = checkpoint_path(t);
-    enum status st = path != NULL ? run_model_write(t, path, e) : err_no_memory(e, "a checkpoint");
+    char *path;
+    enum status st = run_files_save(t, &path, e);
 
     if (st == STATUS_OK && t->listener.saved != NULL) t->listener.saved(t->listener.user, path);
     free(path);
@@ -175,6 +166,7 @@ struct trainer_info trainer_info(const struct trainer *t)
     return (struct trainer_info){ .n_trained = t->trainees.n_numbers,
                                   .n_items = corpus_count(t->corpus),
                                   .n_steps = t->n_steps,
+                                  .n_done = t->n_resumed,
                                   .epoch_steps = t->epoch_steps,
                                   .n_bad = feed_bad(t->feed) };
 }

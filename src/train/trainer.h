@@ -17,6 +17,8 @@
 struct trainer_options {
     int threads;     /* >= 1 */
     const char *cpu; /* instruction level; NULL: the best */
+    const char *
+        resume; /* a checkpoint of a run to go on with, or the folder of one, for its newest; NULL: begin anew */
 };
 
 /* One step, when it is done. */
@@ -42,7 +44,8 @@ struct train_listener {
 
 struct trainer;
 
-/* Opens model and data. Errors are those of the parts. BAD_ARGUMENT also where output_dir holds a run already. The configuration is borrowed
+/* Opens model and data. Errors are those of the parts. BAD_ARGUMENT also where output_dir holds a run already, or what is resumed
+ * is of another model, of other data or batches; IO where the checkpoints will not fit on the disk. The configuration is borrowed
  * until trainer_close. */
 enum status trainer_open(struct trainer **t, const struct train_config *c, const struct trainer_options *o,
                          const struct train_listener *l, struct err *e);
@@ -53,9 +56,9 @@ void trainer_close(struct trainer *t); /* accepts NULL */
 
 /* What there is, for messages. */
 struct trainer_info {
-    size_t n_trained; /* numbers */
-    size_t n_items;   /* of the data */
-    size_t n_steps;   /* of the run */
+    size_t n_trained;       /* numbers */
+    size_t n_items;         /* of the data */
+    size_t n_steps, n_done; /* steps of the run, and those that were done before it was resumed */
     size_t epoch_steps;
     size_t n_bad; /* items that failed so far */
 };

@@ -1,12 +1,13 @@
 /* trainer_open.c - the parts of a run, opened from its configuration; see trainer.h. */
-#include <errno.h>
 #include <math.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "backend/cpu/cpu.h"
 #include "core/file.h"
 #include "model/encode.h"
+#include "model/identity.h"
+#include "train/run_files.h"
+#include "train/run_state.h"
 #include "train/trainer_parts.h"
 
 /* ---- the model --------------------------------------------------------------------------------------------- */
@@ -32,6 +33,7 @@ static enum status model_open(struct trainer *t, struct err *e)
     free(name);
     if (st == STATUS_OK) st = network_init(&t->network, &config, e);
     if (st == STATUS_OK) st = load_weights(&t->network, t->checkpoint, &t->load, e);
+    if (st == STATUS_OK) identity_model(&t->model_digest, &t->network);
     if (st == STATUS_OK && config.llama.w2_turned)
         st = err_set(e, STATUS_UNSUPPORTED,
                      "%s: experts as GGUF has them cannot be trained: convert the model to a folder first",
@@ -117,18 +119,44 @@ static enum status check_sight(const struct trainer *t, const struct corpus *c, 
     return STATUS_OK;
 }
 
+/* Of what decides the order of the items. */
+static void data_digest(const struct corpus *c, struct digest *d)
+{
+    const struct corpus_type *types;
+    const struct corpus_file *files;
+    size_t n_types = corpus_types(c, &types), n_files = corpus_files(c, &files);
+    struct digest_maker m;
+
+    digest_begin(&m);
+    for (size_t i = 0; i < n_files; i++) {
+        digest_text(&m, path_base(files[i].path));
+        digest_number(&m, (int64_t)files[i].n_found);
+        digest_number(&m, (int64_t)files[i].n_used);
+    }
+    for (size_t i = 0; i < n_types; i++) {
+        digest_text(&m, types[i].name);
+        digest_number(&m, (int64_t)types[i].end);
+    }
+    digest_end(&m, d);
+}
+
 static enum status data_open(struct trainer *t, struct err *e)
 {
     const struct train_config *c = t->config;
-    struct feed_options o = trainer_feed_options(t);
     enum status st = corpus_open(&t->corpus, c->data_config, c->seed, t->listener.report, e);
 
     if (st == STATUS_OK) st = check_sight(t, t->corpus, e);
-    if (st == STATUS_OK)
-        st = feed_open(&t->feed, t->corpus, t->tokenizer, &o, t->position.epoch, t->position.epoch_step, e);
     if (st != STATUS_OK) return st;
+    data_digest(t->corpus, &t->data_digest);
     t->items = calloc(c->batch_size, sizeof *t->items);
     return t->items != NULL ? STATUS_OK : err_no_memory(e, "a micro-batch");
+}
+
+static enum status feed_begin(struct trainer *t, struct err *e)
+{
+    struct feed_options o = trainer_feed_options(t);
+
+    return feed_open(&t->feed, t->corpus, t->tokenizer, &o, t->position.epoch, t->position.epoch_step, e);
 }
 
 /* ---- the run ----------------------------------------------------------------------------------------------- */
@@ -151,35 +179,17 @@ static enum status plan(struct trainer *t, struct err *e)
     return STATUS_OK;
 }
 
-/* With the folders above it. */
-static enum status folder_make(const char *path, struct err *e)
+/* Masters, moments and position of the checkpoint that is to go on. */
+static enum status resume(struct trainer *t, struct err *e)
 {
-    char *part = strdup(path);
-    enum status st = part != NULL ? STATUS_OK : err_no_memory(e, path);
+    char *checkpoint;
+    enum status st;
 
-    for (char *end = part; st == STATUS_OK && end != NULL; *end = '/') {
-        end = strchr(end + 1, '/');
-        if (end != NULL) *end = '\0';
-        if (mkdir(part, 0777) != 0 && errno != EEXIST)
-            st = err_set(e, STATUS_IO, "%s: cannot make the folder: %s", part, strerror(errno));
-        if (end == NULL) break;
-    }
-    free(part);
-    if (st == STATUS_OK && !file_is_directory(path))
-        st = err_set(e, STATUS_IO, "%s: there is a file of that name", path);
-    return st;
-}
-
-static enum status output_open(struct trainer *t, struct err *e)
-{
-    char *path = path_join(t->config->output_dir, "log.jsonl");
-    enum status st = path != NULL ? folder_make(t->config->output_dir, e) : err_no_memory(e, "the log");
-
-    if (st == STATUS_OK && file_exists(path))
-        st = err_set(e, STATUS_BAD_ARGUMENT, "%s: holds a run already: name another folder",
-                     t->config->output_dir);
-    if (st == STATUS_OK) st = journal_open(&t->log, path, e);
-    free(path);
+    if (t->options.resume == NULL) return STATUS_OK;
+    st = run_files_find(&checkpoint, t->options.resume, e);
+    if (st == STATUS_OK && checkpoint != NULL) st = run_state_read(t, checkpoint, e);
+    free(checkpoint);
+    t->n_resumed = t->position.step;
     return st;
 }
 
@@ -192,8 +202,11 @@ static enum status open_all(struct trainer *t, struct err *e)
     if (st == STATUS_OK) st = model_open(t, e);
     if (st == STATUS_OK) st = trainees_open(t, e);
     if (st == STATUS_OK) st = data_open(t, e);
+    if (st == STATUS_OK) st = resume(t, e);
+    if (st == STATUS_OK) st = feed_begin(t, e);
     if (st == STATUS_OK) st = plan(t, e);
-    if (st == STATUS_OK) st = output_open(t, e);
+    if (st == STATUS_OK) st = run_files_check_space(t, e);
+    if (st == STATUS_OK) st = run_files_open(t, e);
     return st;
 }
 

@@ -5,6 +5,7 @@
 #ifndef SPHINX_TRAIN_TRAINER_PARTS_H
 #define SPHINX_TRAIN_TRAINER_PARTS_H
 
+#include "core/digest.h"
 #include "model/load.h"
 #include "text/journal.h"
 #include "train/feed.h"
@@ -30,18 +31,20 @@ struct trainer {
     struct tokenizer *tokenizer;
     char *config_json; /* of the model, as found; NULL: there is none */
     size_t config_json_size;
+    struct digest model_digest; /* before training */
     struct network network;
     struct trainees trainees;
     struct optimizer optimizer;
 
     /* the data */
     struct corpus *corpus;
+    struct digest data_digest;
     struct feed *feed;
     struct train_item *items; /* [B] */
 
     /* the run */
-    struct schedule schedule; /* in steps */
-    size_t epoch_steps, n_steps;
+    struct schedule schedule;               /* in steps */
+    size_t epoch_steps, n_steps, n_resumed; /* n_resumed: steps done before this process */
     struct run_position position;
     struct journal log;
 

@@ -1,0 +1,24 @@
+/*
+ * run_state.h - what it takes to go on with a run as if it had never stopped, beside the model in each of its checkpoints:
+ *
+ *   DIR/training.state   a safetensors file (of another name: a folder with two kinds of weights is no model):
+ *                        master/NAME, mean/NAME, square/NAME  float32, of every trained weight: the model's file may hold rounded ones
+ *                           metadata: where the run stands, and of which run it is
+ */
+#ifndef SPHINX_TRAIN_RUN_STATE_H
+#define SPHINX_TRAIN_RUN_STATE_H
+
+#include "train/trainer_parts.h"
+
+#define RUN_STATE_NAME "training.state"
+
+/* Bytes of the file's tensors. */
+uint64_t run_state_bytes(const struct trainer *t);
+
+enum status run_state_write(const struct trainer *t, const char *folder, struct err *e);
+
+/* Masters, moments and position from the file in `folder`. BAD_ARGUMENT names what is not as it was: model, data, batch, precision or what
+ * trains; then nothing of t has changed but perhaps its weights. */
+enum status run_state_read(struct trainer *t, const char *folder, struct err *e);
+
+#endif

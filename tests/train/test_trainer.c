@@ -1,0 +1,330 @@
+/*
+ * test_trainer.c - a run: its losses are those of its steps done by hand, its checkpoints are kept as asked and survive what comes after
+ * them, and what is no number ends it.
+ */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <math.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/resource.h>
+
+#include "store/safetensors.h"
+#include "support/scratch.h"
+#include "train/trainer_parts.h"
+
+enum { ITEMS = 12, STEPS = 5, SEEN_MAX = 64 };
+
+static struct scratch scratch;
+
+/* What a run told. */
+struct heard {
+    struct step_result step[SEEN_MAX];
+    size_t n_steps, n_saved;
+    char saved[SEEN_MAX][600];
+    size_t limit_after; /* files stay small after so many checkpoints; 0: never */
+};
+
+static void hear_step(void *user, const struct step_result *r)
+{
+    struct heard *h = user;
+
+    assert_true(h->n_steps < SEEN_MAX);
+    h->step[h->n_steps++] = *r;
+}
+
+static void hear_saved(void *user, const char *folder)
+{
+    struct heard *h = user;
+    struct rlimit limit;
+
+    assert_true(h->n_saved < SEEN_MAX);
+    snprintf(h->saved[h->n_saved++], sizeof h->saved[0], "%s", folder);
+    if (h->n_saved != h->limit_after) return;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
+    limit.rlim_cur = 20000; /* enough for the log, not for a model */
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &limit), 0);
+}
+
+static void config_read(struct train_config *c, const char *output, const char *const *overrides, size_t n)
+{
+    char set[600];
+    const char *all[16] = { set };
+    struct err e = { 0 };
+
+    assert_true(n < 15);
+    snprintf(set, sizeof set, "output_dir=%s", scratch_path(&scratch, output));
+    for (size_t i = 0; i < n; i++) all[i + 1] = overrides[i];
+    if (train_config_read(c, scratch_path(&scratch, "c.yaml"), all, n + 1, &e) != STATUS_OK)
+        fail_msg("%s", e.text);
+}
+
+static struct trainer *trainer_of(const struct train_config *c, struct heard *h, const char *resume)
+{
+    struct trainer_options o = { .threads = 1, .cpu = "portable", .resume = resume };
+    struct train_listener l = { .step = hear_step, .saved = hear_saved, .user = h };
+    struct trainer *t;
+    struct err e = { 0 };
+
+    memset(h, 0, sizeof *h);
+    if (trainer_open(&t, c, &o, &l, &e) != STATUS_OK) fail_msg("%s", e.text);
+    return t;
+}
+
+static void run(struct trainer *t)
+{
+    struct err e = { 0 };
+
+    if (trainer_run(t, &e) != STATUS_OK) fail_msg("%s", e.text);
+}
+
+/* ---- the steps --------------------------------------------------------------------------------------------- */
+
+/* The same step from the parts. */
+static double step_by_hand(struct trainer *t, size_t step, double *norm)
+{
+    double sum = 0;
+    struct err e = { 0 };
+
+    trainees_zero_grad(&t->trainees);
+    for (int a = 0; a < 2; a++) {
+        const struct feed_batch *b;
+        struct train_item items[2];
+        double loss;
+        size_t n_targets;
+
+        assert_int_equal(feed_next(t->feed, &b, NULL, &e), STATUS_OK);
+        for (size_t i = 0; i < 2; i++) items[i] = (struct train_item){ .sample = &b->items[i].sample };
+        train_micro_batch(&t->ctx, &t->network, items, 2, 0.5, &loss, &n_targets);
+        sum += loss / 2;
+    }
+    assert_true(
+        optimizer_step(&t->optimizer, &t->trainees, schedule_lr(&t->schedule, (double)step), 1, norm));
+    return sum;
+}
+
+static void test_steps(void **state)
+{
+    struct train_config c, other;
+    struct heard h, unheard;
+    struct trainer *t, *hand;
+
+    (void)state;
+    config_read(&c, "steps", NULL, 0);
+    config_read(&other, "hand", NULL, 0);
+    t = trainer_of(&c, &h, NULL);
+    hand = trainer_of(&other, &unheard, NULL);
+    run(t);
+    assert_int_equal(h.n_steps, STEPS);
+    for (size_t i = 0; i < STEPS; i++) {
+        double norm, loss = step_by_hand(hand, i, &norm);
+
+        assert_int_equal(h.step[i].step, i + 1);
+        assert_int_equal(h.step[i].n_steps, STEPS);
+        assert_int_equal(h.step[i].epoch, i / 3);
+        assert_int_equal(h.step[i].n_items, 4);
+        assert_true(h.step[i].n_tokens > h.step[i].n_targets && h.step[i].n_targets > 0);
+        assert_true(loss == h.step[i].loss && norm == h.step[i].grad_norm && loss > 0);
+        assert_true(h.step[i].lr == schedule_lr(&hand->schedule, (double)i));
+    }
+    assert_true(h.step[0].lr == 0 && h.step[1].lr == 1e-3); /* warm-up of one step */
+    assert_true(memcmp(t->trainees.item[0].master, hand->trainees.item[0].master,
+                       t->trainees.item[0].n * sizeof(float)) == 0);
+    trainer_close(t);
+    trainer_close(hand);
+    train_config_free(&c);
+    train_config_free(&other);
+}
+
+/* ---- checkpoints ------------------------------------------------------------------------------------------- */
+
+static bool is_there(const char *path)
+{
+    struct stat s;
+
+    return stat(path, &s) == 0;
+}
+
+static void test_keep(void **state)
+{
+    static const char *const names[STEPS] = { "epoch0-iter1", "epoch0-iter3", "epoch0", "epoch1-iter1",
+                                              "epoch1-iter3" };
+
+    (void)state;
+    for (size_t keep = 0; keep <= 3; keep++) {
+        char folder[16], set[16];
+        const char *overrides[] = { "save_every=1", set };
+        struct train_config c;
+        struct heard h;
+        struct trainer *t;
+
+        snprintf(folder, sizeof folder, "keep%zu", keep);
+        snprintf(set, sizeof set, "keep=%zu", keep);
+        config_read(&c, folder, overrides, 2);
+        t = trainer_of(&c, &h, NULL);
+        run(t);
+        assert_int_equal(h.n_saved, STEPS);
+        for (size_t i = 0; i < STEPS; i++) {
+            char path[600];
+
+            snprintf(path, sizeof path, "%s/%s", c.output_dir, names[i]);
+            assert_string_equal(h.saved[i], path);
+            assert_int_equal(is_there(path), keep == 0 || i + keep >= STEPS);
+        }
+        trainer_close(t);
+        train_config_free(&c);
+    }
+}
+
+/* The disk is full when the second checkpoint is written. */
+static void test_full_disk(void **state)
+{
+    static const char *const overrides[] = { "save_every=1", "keep=1" };
+    struct rlimit unlimited;
+    struct train_config c;
+    struct heard h;
+    struct trainer *t;
+    struct err e = { 0 };
+    char path[600];
+
+    (void)state;
+    assert_int_equal(getrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    signal(SIGXFSZ, SIG_IGN); /* writing fails instead */
+    config_read(&c, "full", overrides, 2);
+    t = trainer_of(&c, &h, NULL);
+    h.limit_after = 1;
+    assert_int_equal(trainer_run(t, &e), STATUS_IO);
+    assert_int_equal(setrlimit(RLIMIT_FSIZE, &unlimited), 0);
+    trainer_close(t);
+    assert_int_equal(h.n_saved, 1);
+    snprintf(path, sizeof path, "%s/epoch0-iter3", c.output_dir);
+    assert_false(is_there(path));
+
+    /* What was there before is whole, and the run goes on from it. */
+    t = trainer_of(&c, &h, c.output_dir);
+    assert_int_equal(t->position.step, 1);
+    run(t);
+    assert_int_equal(h.n_steps, STEPS - 1);
+    trainer_close(t);
+    train_config_free(&c);
+}
+
+/* ---- what is no number --------------------------------------------------------------------------------------- */
+
+static void set_weight(struct trainer *t, const char *name, float value)
+{
+    size_t k = 0;
+
+    while (k < t->trainees.n && strcmp(t->trainees.item[k].name, name) != 0) k++;
+    assert_true(k < t->trainees.n);
+    for (size_t i = 0; i < t->trainees.item[k].n; i++) t->trainees.item[k].master[i] = value;
+    trainees_round(&t->trainees, 1);
+}
+
+static void test_loss_not_finite(void **state)
+{
+    struct safetensors_file f;
+    struct train_config c;
+    struct heard h;
+    struct trainer *t;
+    struct err e = { 0 };
+    char path[600];
+
+    (void)state;
+    config_read(&c, "nan", NULL, 0);
+    t = trainer_of(&c, &h, NULL);
+    set_weight(t, "norm.weight", NAN);
+    assert_int_equal(trainer_run(t, &e), STATUS_NUMERIC);
+    assert_non_null(strstr(e.text, "step 1, micro-batch 0: the loss is not a finite number: of "));
+    assert_non_null(strstr(e.text, "texts.jsonl, line "));
+    assert_non_null(strstr(e.text, "all of it is in the folder of the run"));
+    assert_int_equal(h.n_saved, 0);
+    snprintf(path, sizeof path, "%s/failed-step1.safetensors", c.output_dir);
+    memset(&e, 0, sizeof e);
+    if (safetensors_open(&f, path, &e) != STATUS_OK) fail_msg("%s", e.text);
+    assert_int_equal(f.count, 4);
+    assert_string_equal(safetensors_metadata(&f, "step"), "1");
+    assert_non_null(strstr(safetensors_metadata(&f, "item 1"), "texts.jsonl, line "));
+    assert_int_equal(*(const int32_t *)safetensors_find(&f, "ids/0")->data, tok_bos(t->tokenizer));
+    safetensors_close(&f);
+    trainer_close(t);
+    train_config_free(&c);
+}
+
+/* Gradients that are not finite are skipped, ten times. Here what goes forward is 0 and what comes back is multiplied by 1e50. */
+static void test_gradients_not_finite(void **state)
+{
+    static const char *const overrides[] = { "max_steps=40", "epochs=20" };
+    struct train_config c;
+    struct heard h;
+    struct trainer *t;
+    struct err e = { 0 };
+
+    (void)state;
+    config_read(&c, "inf", overrides, 2);
+    t = trainer_of(&c, &h, NULL);
+    set_weight(t, "layers.0.attention_norm.weight", 0);
+    set_weight(t, "layers.0.attention.wv.weight", 1e30f);
+    set_weight(t, "layers.0.attention.wo.weight", 1e20f);
+    assert_int_equal(trainer_run(t, &e), STATUS_NUMERIC);
+    assert_non_null(strstr(e.text, "step 10: the gradients are not finite, 10 times in a row"));
+    assert_int_equal(t->optimizer.skipped, 10);
+    assert_int_equal(h.n_steps, 9); /* the tenth ends the run */
+    for (size_t i = 0; i < h.n_steps; i++) {
+        assert_true(h.step[i].skipped && !isfinite(h.step[i].grad_norm));
+        assert_true(isfinite(h.step[i].loss));
+    }
+    trainer_close(t);
+    train_config_free(&c);
+}
+
+/* ---- the data ---------------------------------------------------------------------------------------------- */
+
+static int setup(void **state)
+{
+    FILE *f;
+    char cwd[400];
+
+    (void)state;
+    scratch_open(&scratch);
+    f = fopen(scratch_path(&scratch, "texts.jsonl"), "w");
+    for (int i = 0; i < ITEMS; i++)
+        fprintf(f,
+                "{\"conversations\": [{\"from\": \"human\", \"value\": \"Number %d?\"}, {\"from\": \"gpt\", "
+                "\"value\": \"%0*d\"}]}\n",
+                i, i % 4 + 1, i);
+    fclose(f);
+    f = fopen(scratch_path(&scratch, "c.yaml"), "w");
+    fprintf(f,
+            "model: %s/tests/data/tiny/llama_ens\nMETA: [{path: texts.jsonl}]\nbatch_size: 2\naccum_iter: 2\n"
+            "max_words: 120\nepochs: 2\nmax_steps: %d\nlr: 1.0e-3\nmin_lr: 1.0e-4\nwarmup_steps: 1\n",
+            getcwd(cwd, sizeof cwd), STEPS);
+    fclose(f);
+    return 0;
+}
+
+static int teardown(void **state)
+{
+    (void)state;
+    scratch_close(&scratch);
+    return 0;
+}
+
+int main(void)
+{
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_keep),
+        cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_loss_not_finite),
+        cmocka_unit_test(test_gradients_not_finite),
+    };
+
+    return cmocka_run_group_tests(tests, setup, teardown);
+}
