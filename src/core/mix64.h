@@ -15,4 +15,11 @@ static inline uint64_t mix64(uint64_t x)
     return x ^ (x >> 31);
 }
 
+/* Of a seed and a name: what is drawn for one name is independent of what is drawn for another. */
+static inline uint64_t mix64_text(uint64_t seed, const char *text)
+{
+    for (; *text != '\0'; text++) seed = mix64(seed ^ (unsigned char)*text);
+    return seed;
+}
+
 #endif

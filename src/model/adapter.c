@@ -5,24 +5,25 @@
 
 #include "model/policy.h"
 
-static const char *const layer_targets[] = { "layers.*.attention.w?.weight",
-                                             "layers.*.feed_forward.w?.weight" };
+enum { LAYER_TARGETS = 2 }; /* of default_targets, the first */
+
+static const char *const default_targets[] = {
+    "layers.*.attention.w?.weight", "layers.*.feed_forward.w?.weight",
+    "clip.visual.transformer.*",    "openclip_convnext_xxl.stages.*.mlp.*",
+    "dinov2_vitg14.blocks.*",       "qformer.vision_model.encoder.*",
+    "qformer.qformer.encoder.*",
+};
 static const char *const all_biased[] = { "layers.*.attention.w?.weight", "layers.*.feed_forward.w?.weight" };
 static const char *const some_biased[] = { "layers.*.attention.w[qo].weight",
                                            "layers.*.feed_forward.w?.weight" };
 
-const char *const adapter_targets_encoders[] = {
-    "clip.visual.transformer.*",      "openclip_convnext_xxl.stages.*.mlp.*", "dinov2_vitg14.blocks.*",
-    "qformer.vision_model.encoder.*", "qformer.qformer.encoder.layer.*",
-};
-const size_t adapter_targets_encoders_count =
-    sizeof adapter_targets_encoders / sizeof *adapter_targets_encoders;
-
-struct adapter_rule adapter_rule_default(const struct variant *v, int rank, bool bias)
+struct adapter_rule adapter_rule_default(const struct variant *v, int rank, bool bias, bool encoders)
 {
     return (struct adapter_rule){ .rank = rank,
-                                  .targets = layer_targets,
-                                  .n_targets = sizeof layer_targets / sizeof *layer_targets,
+                                  .targets = default_targets,
+                                  .n_targets = encoders ? sizeof default_targets / sizeof *default_targets
+                                                        : LAYER_TARGETS,
+                                  .lenient = true,
                                   .biased = v->all_biased ? all_biased : some_biased,
                                   .n_biased = bias ? 2 : 0 };
 }
@@ -97,7 +98,7 @@ enum status adapter_lay_out(struct network *n, const struct adapter_rule *rule, 
     struct layout l = { .network = n, .rule = rule };
     struct param_visitor v = { .visit = lay_out, .user = &l };
 
-    for (size_t i = 0; i < rule->n_targets && rule->rank > 0; i++) {
+    for (size_t i = 0; i < rule->n_targets && rule->rank > 0 && !rule->lenient; i++) {
         struct target_search s = { rule->targets[i], false };
         struct param_visitor search = { .visit = look_for_target, .user = &s };
 

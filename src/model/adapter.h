@@ -15,15 +15,14 @@ struct adapter_rule {
     int rank;                   /* r of each A and B; 0: none */
     const char *const *targets; /* [n_targets] patterns (the shell's) of the matrices that get these */
     size_t n_targets;
+    bool lenient;              /* a target that no matrix is named like is passed over, not an error */
     const char *const *biased; /* [n_biased] of those that get a bias, which they have none of */
     size_t n_biased;
 };
 
-/* What upstream adapts: all matrices of the layers; the variant says which of them get a bias. */
-struct adapter_rule adapter_rule_default(const struct variant *v, int rank, bool bias);
-/* The same for encoders, which all have biases: the matrices of their blocks. */
-extern const char *const adapter_targets_encoders[];
-extern const size_t adapter_targets_encoders_count;
+/* What upstream adapts: all matrices of the layers; the variant says which of them get a bias. With `encoders` also the matrices of the
+ * encoders' blocks, which have biases already. */
+struct adapter_rule adapter_rule_default(const struct variant *v, int rank, bool bias, bool encoders);
 
 /* Makes room in n's arena for A, B and biases where the rule wants them; what is there already stays. Their shapes are set, their numbers are
  * not there. BAD_ARGUMENT: a target that no matrix is named like, or one that is looked up, not multiplied (embeddings, experts). */

@@ -24,7 +24,7 @@ enum status network_init(struct network *n, const struct model_config *config, s
     }
     if (st == STATUS_OK && (config->lora_rank > 0 || config->bias_tuning)) {
         struct adapter_rule rule =
-            adapter_rule_default(config->variant, config->lora_rank, config->bias_tuning);
+            adapter_rule_default(config->variant, config->lora_rank, config->bias_tuning, false);
 
         st = adapter_lay_out(n, &rule, e);
     }

@@ -33,14 +33,6 @@ struct synthetic {
     struct err err;
 };
 
-static uint64_t hash_name(uint64_t seed, const char *name)
-{
-    uint64_t h = seed;
-
-    for (; *name != '\0'; name++) h = mix64(h ^ (unsigned char)*name);
-    return h;
-}
-
 /* ---- what there is to write ---------------------------------------------------------------------------------- */
 
 static bool grow(struct synthetic *s)
@@ -132,7 +124,7 @@ static enum status write_tensor(struct synthetic *s, size_t index, struct model_
     enum fill fill = fill_of(t);
     float scale = fill == FILL_RANDOM ? deviation(s, t, s->kinds[index]) : 0;
     size_t width = t->n_dims > 0 ? (size_t)t->dim[t->n_dims - 1] : 1;
-    uint64_t hash = hash_name(s->o->seed, t->name);
+    uint64_t hash = mix64_text(s->o->seed, t->name);
     enum status st = STATUS_OK;
     int64_t n_rows = 1;
 

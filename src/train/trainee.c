@@ -2,12 +2,19 @@
 #include "train/trainee.h"
 
 #include <fnmatch.h>
+#include <math.h>
+#include <stdio.h>
+
+#include "core/mix64.h"
+#include "model/adapter.h"
 
 struct walk {
     struct trainees *t;
     const struct trainee_rule *rule;
     bool *only_used, *except_used; /* the patterns that matched */
     size_t at;                     /* filled in; while item is NULL: counted */
+    enum component component;
+    char empty[160]; /* an adapter that was laid out and is not trained; "": none */
     struct err err;
 };
 
@@ -23,9 +30,35 @@ static bool any_match(const char *const *patterns, size_t n, bool *used, const c
     return found;
 }
 
+static bool is_small_run(const struct trainee_rule *rule)
+{
+    return rule->lora_rank > 0 || rule->bias_tuning || rule->norm_tuning;
+}
+
+/* Upstream's key words. CLIP's norms are called ln_1, ... */
+static bool is_norm(const char *name)
+{
+    return strstr(name, "norm") != NULL || strstr(name, "Norm") != NULL || strstr(name, ".ln_") != NULL;
+}
+
+/* Whether the kind of run trains such weights at all, before the patterns. */
+static bool is_eligible(const struct walk *w, const char *name)
+{
+    const struct trainee_rule *rule = w->rule;
+    bool adapter = strstr(name, ".lora_") != NULL;
+
+    if (w->component < COMPONENT_MIXER && !rule->encoders) return adapter && is_small_run(rule);
+    if (!is_small_run(rule) || adapter) return true;
+    if (w->component == COMPONENT_MIXER) return false;
+    return (rule->bias_tuning && strstr(name, "bias") != NULL) || (rule->norm_tuning && is_norm(name));
+}
+
 static bool is_trained(struct walk *w, const char *name)
 {
-    bool only = any_match(w->rule->only, w->rule->n_only, w->only_used, name);
+    bool only;
+
+    if (!is_eligible(w, name)) return false;
+    only = any_match(w->rule->only, w->rule->n_only, w->only_used, name);
 
     if (any_match(w->rule->except, w->rule->n_except, w->except_used, name)) return false;
     return only || w->rule->n_only == 0;
@@ -43,13 +76,36 @@ static size_t numbers(const struct tensor *t)
     return (size_t)tensor_rows(t) * (size_t)tensor_columns(t);
 }
 
-/* The slot's numbers into its part of the master, to which it then points. */
-static void take_over(struct trainee *x, struct tensor *slot, size_t first)
+/* Numbers of normal distribution (Box & Muller 1958) and standard deviation 0.02. Upstream cuts them at +-2, which is 100 times that. */
+static void draw_normal(float *x, size_t n, uint64_t seed)
+{
+    const double tau = 6.28318530717958647692;
+
+    for (size_t i = 0; i < n; i++) {
+        double u = ((double)(mix64(seed + 2 * i) >> 11) + 0.5) * 0x1p-53;
+        double v = (double)(mix64(seed + 2 * i + 1) >> 11) * 0x1p-53;
+
+        x[i] = (float)(0.02 * sqrt(-2 * log(u)) * cos(tau * v));
+    }
+}
+
+static bool is_empty(const struct tensor *slot)
+{
+    return slot->data == NULL && slot->pieces == NULL;
+}
+
+/* The slot's numbers into its part of the master, to which it then points. What was laid out empty begins with 0, or, A, with noise. */
+static void take_over(struct trainee *x, struct tensor *slot, size_t first, uint64_t seed)
 {
     int64_t n_rows = tensor_rows(slot), width = tensor_columns(slot);
 
-    for (int64_t r = 0; r < n_rows; r++)
-        tensor_row_f32(slot, r, 0, width, x->master + first + (size_t)(r * width));
+    if (is_empty(slot)) {
+        if (strstr(x->name, ".lora_a.") != NULL)
+            draw_normal(x->master + first, numbers(slot), mix64_text(seed, x->name));
+    } else {
+        for (int64_t r = 0; r < n_rows; r++)
+            tensor_row_f32(slot, r, 0, width, x->master + first + (size_t)(r * width));
+    }
     slot->pieces = NULL;
     slot->stride = width;
     slot->grad = x->grad + first;
@@ -88,7 +144,11 @@ static void visit(struct param_visitor *v, const struct param *p, struct tensor 
     struct trainee *x;
     size_t first = 0;
 
-    if (slot == NULL || w->err.code != STATUS_OK || !is_trained(w, p->name)) return;
+    if (slot == NULL || w->err.code != STATUS_OK) return;
+    if (!is_trained(w, p->name)) {
+        if (is_empty(slot)) snprintf(w->empty, sizeof w->empty, "%s", p->name);
+        return;
+    }
     if (!holds_plain_numbers(p, slot, &w->err)) return;
     w->at++;
     if (w->t->item == NULL) return;
@@ -104,7 +164,7 @@ static void visit(struct param_visitor *v, const struct param *p, struct tensor 
         return;
     }
     for (int i = 0; i < x->n_slots; i++) {
-        take_over(x, &slot[i], first);
+        take_over(x, &slot[i], first, w->rule->seed);
         first += numbers(&slot[i]);
     }
     w->t->n_numbers += x->n;
@@ -115,10 +175,8 @@ static void walk(struct walk *w, struct network *n)
     struct param_visitor v = { .visit = visit, .user = w };
 
     w->at = 0;
-    for (enum component i = 0; i < COMPONENT_COUNT; i++) {
-        bool encoder = i < COMPONENT_MIXER;
-
-        if (network_has(n, i) && (w->rule->encoders || !encoder)) network_component_params(n, i, &v);
+    for (w->component = 0; w->component < COMPONENT_COUNT; w->component++) {
+        if (network_has(n, w->component)) network_component_params(n, w->component, &v);
     }
 }
 
@@ -132,12 +190,45 @@ static void check_used(struct walk *w, const char *const *patterns, const bool *
     }
 }
 
+/* Adapters and biases beside what is to be tuned, still empty. */
+static enum status lay_out(struct network *n, const struct trainee_rule *rule, struct err *e)
+{
+    struct adapter_rule r =
+        adapter_rule_default(n->config.variant, rule->lora_rank, rule->bias_tuning, rule->encoders);
+
+    if (rule->lora_rank > 0 && n->config.lora_rank > 0 && rule->lora_rank != n->config.lora_rank) {
+        return err_set(
+            e, STATUS_BAD_ARGUMENT,
+            "the checkpoint has adapters of rank %d, which are trained on; others, of rank %d, would "
+            "need it merged first",
+            n->config.lora_rank, rule->lora_rank);
+    }
+    if (rule->n_lora_targets > 0) {
+        r.targets = rule->lora_targets;
+        r.n_targets = rule->n_lora_targets;
+        r.lenient = false;
+    }
+    return adapter_lay_out(n, &r, e);
+}
+
+static void check_filled(struct walk *w)
+{
+    if (w->empty[0] == '\0') return;
+    err_set(&w->err, STATUS_BAD_ARGUMENT,
+            "the patterns leave out %s, which is nothing before it is trained: say with the targets where "
+            "adapters "
+            "are to be",
+            w->empty);
+}
+
 enum status trainees_init(struct trainees *t, struct network *n, const struct trainee_rule *rule, bool bf16,
                           struct err *e)
 {
     struct walk w = { .t = t, .rule = rule };
 
     memset(t, 0, sizeof *t);
+    if (is_small_run(rule) && lay_out(n, rule, &w.err) != STATUS_OK)
+        return err_set(e, w.err.code, "%s", w.err.text);
     t->bf16 = bf16;
     w.only_used = arena_calloc(&t->arena, rule->n_only, sizeof *w.only_used);
     w.except_used = arena_calloc(&t->arena, rule->n_except, sizeof *w.except_used);
@@ -146,6 +237,7 @@ enum status trainees_init(struct trainees *t, struct network *n, const struct tr
         walk(&w, n);
         check_used(&w, rule->only, w.only_used, rule->n_only);
         check_used(&w, rule->except, w.except_used, rule->n_except);
+        check_filled(&w);
     }
     if (w.err.code == STATUS_OK && w.at == 0)
         err_set(&w.err, STATUS_BAD_ARGUMENT, "the patterns leave no weight to be trained");

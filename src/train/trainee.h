@@ -5,7 +5,7 @@
  *                                                             ├─ grad    filled by the tape
  *                                                             └─ moments optimizer.h
  *
- * Frozen weights stay where they are: mapped, in their own type. Spec 10 section 3.
+ * Frozen weights stay where they are: mapped, in their own type, also quantised. Spec 10 section 3.
  */
 #ifndef SPHINX_TRAIN_TRAINEE_H
 #define SPHINX_TRAIN_TRAINEE_H
@@ -32,6 +32,16 @@ struct trainee_rule {
     const char *const *except; /* [n_except] the same, of those to leave out */
     size_t n_except;
     bool encoders; /* the encoders too; else all of theirs are frozen, whatever the patterns say */
+
+    /* Any of the three: only what is small trains, adapters, and biases and norms if asked for; of the projections neither. */
+    int lora_rank; /* of adapters that are laid out beside the targets (adapter.h); 0: none are */
+    const char *const *
+        lora_targets; /* [n_lora_targets] patterns of matrices; none: all of the language model's layers, and with `encoders` those of
+                                        their blocks. Named ones learn whatever `encoders` says */
+    size_t n_lora_targets;
+    bool bias_tuning; /* the matrices of the layers that the variant says get a bias, which is 0 at first */
+    bool norm_tuning;
+    uint64_t seed; /* of A's first numbers; B is 0 */
 };
 
 struct trainees {
@@ -42,8 +52,8 @@ struct trainees {
     struct arena arena;
 };
 
-/* Points the network's trained tensors to masters of their own. BAD_ARGUMENT: a pattern that matches nothing, or nothing is left to train;
- * UNSUPPORTED: a trained weight that is quantised. After a failure the network must not be used. */
+/* Points the network's trained tensors to masters of their own. BAD_ARGUMENT: a pattern that matches nothing, nothing is left to train, or
+ * adapters beside those of the checkpoint, of another rank; UNSUPPORTED: a trained weight that is quantised. After a failure the network must not be used. */
 enum status trainees_init(struct trainees *t, struct network *n, const struct trainee_rule *rule, bool bf16,
                           struct err *e);
 void trainees_free(struct trainees *t); /* after the network's last use; accepts a zeroed one */

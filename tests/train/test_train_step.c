@@ -8,6 +8,20 @@ enum { BATCH = 2, ACCUMULATE = 2, STEPS = 50, FIRST_SNAPSHOT = 20 };
 
 static const double loss_tolerance = 1e-5, gradient_tolerance = 1e-4, run_tolerance = 1e-4;
 static const struct schedule schedule = { 5e-4, 5e-5, 5, STEPS };
+static const struct schedule small_schedule = { 1e-3, 1e-4, 5, STEPS }; /* of adapters */
+
+/* As upstream's llama_ens_peft; and adapters on matrices of every encoder, a convolution, a projection, one of the language model's. */
+static const struct trainee_rule small_rule = { .lora_rank = 3, .bias_tuning = true, .norm_tuning = true };
+static const char *const encoder_targets[] = {
+    "clip.visual.conv1.weight",       "clip.*.attn.in_proj_weight",       "clip.*.mlp.c_fc.weight",
+    "openclip_*.mlp.fc2.weight",      "dinov2_*.attn.qkv.weight",         "dinov2_*.mlp.w3.weight",
+    "qformer.*.self_attn.qkv.weight", "qformer.*.attention.query.weight", "visual_proj.0.weight",
+    "layers.1.attention.wq.weight",
+};
+static const struct trainee_rule encoder_rule = { .lora_rank = 2,
+                                                  .lora_targets = encoder_targets,
+                                                  .n_lora_targets =
+                                                      sizeof encoder_targets / sizeof *encoder_targets };
 
 static double relative(double got, double want)
 {
@@ -55,13 +69,13 @@ static size_t golden_gradients(const struct tiny_model *m)
     return n;
 }
 
-static void check_gradients(const char *model, const char *level)
+static void check_gradients(const char *model, const struct trainee_rule *rule, const char *level)
 {
     struct tiny_model m;
     double loss, want, worst = 0;
     const char *worst_name = "";
 
-    tiny_model_open(&m, model, NULL, false, level, 1);
+    tiny_model_open(&m, model, rule, false, level, 1);
     loss = tiny_model_micro_batch(&m, 0, BATCH, 1);
     want = (double)*(const float *)golden_tensor(&m, "loss")->data;
     if (!(relative(loss, want) <= loss_tolerance))
@@ -84,16 +98,21 @@ static void check_gradients(const char *model, const char *level)
 }
 
 /* One optimizer step of two micro-batches; returns their mean loss. */
-static double step(struct tiny_model *m, struct optimizer *o, size_t index, double *norm)
+static double scheduled_step(struct tiny_model *m, const struct schedule *s, struct optimizer *o,
+                             size_t index, double *norm)
 {
     double loss = 0;
 
     trainees_zero_grad(&m->trainees);
     for (size_t a = 0; a < ACCUMULATE; a++)
         loss += tiny_model_micro_batch(m, (index * ACCUMULATE + a) * BATCH, BATCH, 1.0 / ACCUMULATE);
-    assert_true(
-        optimizer_step(o, &m->trainees, schedule_lr(&schedule, (double)index), m->c.exec.threads, norm));
+    assert_true(optimizer_step(o, &m->trainees, schedule_lr(s, (double)index), m->c.exec.threads, norm));
     return loss / ACCUMULATE;
+}
+
+static double step(struct tiny_model *m, struct optimizer *o, size_t index, double *norm)
+{
+    return scheduled_step(m, &schedule, o, index, norm);
 }
 
 static double golden_number(const struct tiny_model *m, const char *run, const char *what, size_t i)
@@ -122,21 +141,23 @@ static double compare_parameters(const struct tiny_model *m, const char *run, si
     return worst;
 }
 
-static void check_run(const char *model, const char *level, const char *run, double clip)
+static void check_run(const char *model, const struct trainee_rule *rule, const char *level, const char *run,
+                      double clip)
 {
+    const struct schedule *s = rule != NULL ? &small_schedule : &schedule;
     struct optimizer o = optimizer_default();
     struct tiny_model m;
     double worst_loss = 0, worst_norm = 0, parameters[2] = { 0 };
 
     o.weight_decay = 0.1;
     o.clip = clip;
-    tiny_model_open(&m, model, NULL, false, level, 1);
+    tiny_model_open(&m, model, rule, false, level, 1);
     for (size_t i = 0; i < STEPS; i++) {
-        double norm, loss = step(&m, &o, i, &norm);
+        double norm, loss = scheduled_step(&m, s, &o, i, &norm);
         double loss_error = relative(loss, golden_number(&m, run, "loss", i));
         double norm_error = relative(norm, golden_number(&m, run, "norm", i));
 
-        assert_true(fabs(schedule_lr(&schedule, (double)i) - golden_number(&m, run, "lr", i)) < 1e-9);
+        assert_true(fabs(schedule_lr(s, (double)i) - golden_number(&m, run, "lr", i)) < 1e-9);
         if (!(loss_error <= run_tolerance)) fail_msg("%s, step %zu: loss differs by %g", run, i, loss_error);
         if (!(norm_error <= 10 * run_tolerance))
             fail_msg("%s, step %zu: norm differs by %g", run, i, norm_error);
@@ -154,18 +175,33 @@ static void check_run(const char *model, const char *level, const char *run, dou
 static void test_gradients(void **state)
 {
     (void)state;
-    check_gradients("llama_ens", "ref");
-    check_gradients("llama_ens", "auto");
-    check_gradients("mixtral_sparse_ens", "ref");
-    check_gradients("mixtral_sparse_ens", "auto");
+    check_gradients("llama_ens", NULL, "ref");
+    check_gradients("llama_ens", NULL, "auto");
+    check_gradients("mixtral_sparse_ens", NULL, "ref");
+    check_gradients("mixtral_sparse_ens", NULL, "auto");
+}
+
+static void test_small_gradients(void **state)
+{
+    (void)state;
+    check_gradients("llama_ens_peft", &small_rule, "ref");
+    check_gradients("llama_ens_peft", &small_rule, "auto");
+    check_gradients("llama_ens-adapters", &encoder_rule, "auto");
+}
+
+static void test_small_runs(void **state)
+{
+    (void)state;
+    check_run("llama_ens_peft", &small_rule, "auto", "clipped", 0.5);
+    check_run("llama_ens-adapters", &encoder_rule, "auto", "clipped", 0.5);
 }
 
 static void test_runs(void **state)
 {
     (void)state;
-    check_run("llama_ens", "auto", "free", 0);
-    check_run("llama_ens", "auto", "clipped", 0.5);
-    check_run("mixtral_sparse_ens", "auto", "clipped", 0.5);
+    check_run("llama_ens", NULL, "auto", "free", 0);
+    check_run("llama_ens", NULL, "auto", "clipped", 0.5);
+    check_run("mixtral_sparse_ens", NULL, "auto", "clipped", 0.5);
 }
 
 /* ---- properties ------------------------------------------------------------------------------------------------ */
@@ -471,13 +507,121 @@ static void test_no_targets(void **state)
     tiny_model_close(&m);
 }
 
+/* B is zero: before the first step the model says what it said. A is noise of deviation 0.02, drawn from the seed. */
+static void test_adapters_begin(void **state)
+{
+    struct trainee_rule rule = { .lora_rank = 4, .bias_tuning = true, .encoders = true, .seed = 1 };
+    struct tiny_model m[3];
+    double before, sum = 0;
+    size_t n = 0, n_same = 0;
+
+    (void)state;
+    tiny_model_open(&m[0], "llama_ens", NULL, false, "auto", 1);
+    before = tiny_model_micro_batch(&m[0], 0, BATCH, 0);
+    for (int i = 1; i < 3; i++) {
+        tiny_model_open(&m[i], "llama_ens", &rule, false, "auto", 1);
+        assert_true(tiny_model_micro_batch(&m[i], 0, BATCH, 0) == before);
+        rule.seed++;
+    }
+    for (size_t i = 0; i < m[1].trainees.n; i++) {
+        const struct trainee *x = &m[1].trainees.item[i];
+
+        if (strstr(x->name, ".lora_a.") == NULL) continue;
+        n_same += memcmp(x->master, m[2].trainees.item[i].master, x->n * sizeof *x->master) == 0;
+        for (size_t k = 0; k < x->n; k++) sum += (double)x->master[k] * (double)x->master[k];
+        n += x->n;
+    }
+    assert_true(n_same == 0 && n > 5000 && fabs(sqrt(sum / (double)n) - 0.02) < 5e-4);
+    for (int i = 0; i < 3; i++) tiny_model_close(&m[i]);
+}
+
+/* What adapters are for: the base stays as it is, in 8 bits, and they learn beside it. */
+static void test_quantised_base(void **state)
+{
+    struct optimizer o = optimizer_default();
+    struct tiny_model m;
+    struct tensor *quantised[16];
+    unsigned char *data, *kept;
+    double norm, first = 0, last = 0;
+    size_t bytes, n = 0;
+
+    (void)state;
+    tiny_model_open(&m, "llama_ens", &(struct trainee_rule){ .lora_rank = 4 }, false, "auto", 1);
+    for (int i = 0; i < m.network.config.llama.n_layers; i++) {
+        struct llama_layer *l = &m.network.llama.layers[i];
+        struct tensor *all[] = {
+            &l->wq, &l->wk, &l->wv, &l->wo, &l->w1, &l->w3
+        }; /* w2's rows fill no blocks */
+
+        for (size_t k = 0; k < sizeof all / sizeof *all; k++) quantised[n++] = all[k];
+    }
+    for (size_t i = 0; i < n; i++) {
+        size_t count = (size_t)(tensor_rows(quantised[i]) * tensor_columns(quantised[i]));
+
+        assert_true(quantised[i]->pieces == NULL && quantised[i]->grad == NULL);
+        data = arena_alloc(&m.network.arena, dtype_bytes(DTYPE_Q8_0, count));
+        dtype_info(DTYPE_Q8_0)->from_f32(data, tensor_f32(quantised[i]), count);
+        quantised[i]->dtype = DTYPE_Q8_0;
+        quantised[i]->data = data;
+    }
+    bytes = dtype_bytes(DTYPE_Q8_0, (size_t)(quantised[0]->dim[0] * quantised[0]->dim[1]));
+    kept = malloc(bytes);
+    assert_non_null(kept);
+    memcpy(kept, quantised[0]->data, bytes);
+    for (size_t i = 0; i < 20; i++) {
+        last = scheduled_step(&m, &small_schedule, &o, 6, &norm);
+        if (i == 0) first = last;
+    }
+    assert_true(last < 0.98 * first);
+    assert_memory_equal(kept, quantised[0]->data, bytes);
+    free(kept);
+    tiny_model_close(&m);
+}
+
+static size_t count_trained(const struct trainee_rule *rule, const char *part)
+{
+    struct tiny_model m;
+    size_t n = 0;
+
+    tiny_model_open(&m, "llama_ens", rule, false, "auto", 1);
+    for (size_t i = 0; i < m.trainees.n; i++) n += strstr(m.trainees.item[i].name, part) != NULL;
+    tiny_model_close(&m);
+    return n;
+}
+
+/* Which weights such a run trains: of two layers seven matrices, five biases, two norms. */
+static void test_small_set(void **state)
+{
+    static const char *const one[] = { "*.wq.weight" }, *const clip[] = { "clip.*.c_fc.weight" };
+    struct trainee_rule rule = { .lora_rank = 2 };
+
+    (void)state;
+    assert_int_equal(count_trained(&rule, ""), 2 * 7 * 2);
+    rule.norm_tuning = true;
+    assert_int_equal(count_trained(&rule, ""), 2 * 7 * 2 + 2 * 2 + 1);
+    rule.bias_tuning = true;
+    assert_int_equal(count_trained(&rule, ""), 2 * 7 * 2 + 2 * 2 + 1 + 2 * 5);
+    assert_int_equal(count_trained(&rule, "_proj."), 0);
+    rule.encoders = true;
+    assert_int_equal(count_trained(&rule, "visual_proj"), 0);
+    assert_true(count_trained(&rule, "clip.visual.transformer.resblocks.1.attn.in_proj.lora_b") == 1);
+    assert_true(count_trained(&rule, "clip.visual.transformer.resblocks.1.ln_2.weight") == 1);
+    assert_true(count_trained(&rule, "conv_dw.bias") == 5 && count_trained(&rule, "pos_embed") == 0);
+    rule = (struct trainee_rule){ .lora_rank = 2, .lora_targets = one, .n_lora_targets = 1 };
+    assert_int_equal(count_trained(&rule, ""), 4);
+    rule.lora_targets = clip;
+    assert_int_equal(count_trained(&rule, "c_fc.lora_"), 4);
+    assert_int_equal(count_trained(&(struct trainee_rule){ .bias_tuning = true }, ""), 10);
+}
+
 static void expect_refused(const struct trainee_rule *rule, enum status want, const char *word)
 {
+    const struct trainee_rule *first = rule->lora_rank == 7 ? &small_rule : NULL;
     struct tiny_model m;
     struct trainees t;
     struct err e = { 0 };
 
-    tiny_model_open(&m, "llama_ens", NULL, false, "auto", 1);
+    tiny_model_open(&m, first != NULL ? "llama_ens_peft" : "llama_ens", first, false, "auto", 1);
     if (want == STATUS_UNSUPPORTED) m.network.llama.layers[1].wq.dtype = DTYPE_Q8_0;
     assert_int_equal(trainees_init(&t, &m.network, rule, false, &e), want);
     if (strstr(e.text, word) == NULL) fail_msg("\"%s\" does not name %s", e.text, word);
@@ -487,12 +631,20 @@ static void expect_refused(const struct trainee_rule *rule, enum status want, co
 static void test_rules_refused(void **state)
 {
     static const char *const typo[] = { "visual_porj.*" }, *const encoder[] = { "clip.*" },
-                             *const all[] = { "*" };
+                             *const all[] = { "*" }, *const table[] = { "tok_embeddings.weight" },
+                             *const first[] = { "layers.0.*" };
 
     (void)state;
     expect_refused(&(struct trainee_rule){ .only = typo, .n_only = 1 }, STATUS_BAD_ARGUMENT, "visual_porj");
     expect_refused(&(struct trainee_rule){ .only = encoder, .n_only = 1 }, STATUS_BAD_ARGUMENT, "frozen");
     expect_refused(&(struct trainee_rule){ .except = all, .n_except = 1 }, STATUS_BAD_ARGUMENT, "no weight");
+    expect_refused(&(struct trainee_rule){ .lora_rank = 2, .lora_targets = typo, .n_lora_targets = 1 },
+                   STATUS_BAD_ARGUMENT, "visual_porj");
+    expect_refused(&(struct trainee_rule){ .lora_rank = 2, .lora_targets = table, .n_lora_targets = 1 },
+                   STATUS_BAD_ARGUMENT, "tok_embeddings");
+    expect_refused(&(struct trainee_rule){ .lora_rank = 2, .except = first, .n_except = 1 },
+                   STATUS_BAD_ARGUMENT, "layers.0.feed_forward.w3.lora_b.weight");
+    expect_refused(&(struct trainee_rule){ .lora_rank = 7 }, STATUS_BAD_ARGUMENT, "of rank 3");
     expect_refused(&(struct trainee_rule){ 0 }, STATUS_UNSUPPORTED, "layers.1.attention.wq.weight is q8_0");
 }
 
@@ -510,19 +662,15 @@ static void test_schedule(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_gradients),
-        cmocka_unit_test(test_runs),
-        cmocka_unit_test(test_threads),
-        cmocka_unit_test(test_accumulation),
-        cmocka_unit_test(test_frozen_weights),
-        cmocka_unit_test(test_encoders_train),
-        cmocka_unit_test(test_features_may_be_kept),
-        cmocka_unit_test(test_images_together),
-        cmocka_unit_test(test_bf16),
-        cmocka_unit_test(test_norm_not_finite),
-        cmocka_unit_test(test_loss_not_finite),
-        cmocka_unit_test(test_no_targets),
-        cmocka_unit_test(test_rules_refused),
+        cmocka_unit_test(test_gradients),       cmocka_unit_test(test_runs),
+        cmocka_unit_test(test_small_gradients), cmocka_unit_test(test_small_runs),
+        cmocka_unit_test(test_adapters_begin),  cmocka_unit_test(test_quantised_base),
+        cmocka_unit_test(test_small_set),       cmocka_unit_test(test_threads),
+        cmocka_unit_test(test_accumulation),    cmocka_unit_test(test_frozen_weights),
+        cmocka_unit_test(test_encoders_train),  cmocka_unit_test(test_features_may_be_kept),
+        cmocka_unit_test(test_images_together), cmocka_unit_test(test_bf16),
+        cmocka_unit_test(test_norm_not_finite), cmocka_unit_test(test_loss_not_finite),
+        cmocka_unit_test(test_no_targets),      cmocka_unit_test(test_rules_refused),
         cmocka_unit_test(test_schedule),
     };
 

@@ -110,9 +110,11 @@ def weights_of(llama_type: str) -> Weights:
 
 
 def tuned_weights(config: dict) -> Weights:
-    """What a run of llama_ens_peft trains."""
+    """What a run of llama_ens_peft trains. B A is half as large as W: larger, and attention is so uneven that rounding
+    shows in its gradients."""
     norms = {k: v for k, v in language_shapes(config, 1).items() if "norm" in k}
-    return draw_all(adapter_shapes(config) | norms, salt="tuned")
+    weights = draw_all(adapter_shapes(config) | norms, salt="tuned")
+    return {k: v / 3 if ".lora_b." in k else v for k, v in weights.items()}
 
 
 def prefixed(weights: Weights) -> Weights:

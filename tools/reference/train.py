@@ -5,12 +5,14 @@
     loss, grad/<tensor>                   of the first micro-batch, frozen encoders
     <run>/loss, <run>/norm, <run>/lr      of every step: the mean over its micro-batches, before clipping
     <run>/<steps>/<tensor>                the parameters after so many steps
+    start/<tensor>                        adapters as they are at first, where no checkpoint has them
 
 A large tensor is kept as every n-th of its numbers, with its 2-norm under .../<tensor>.norm.
 """
 
 import math
 import sys
+from fnmatch import fnmatchcase
 from pathlib import Path
 
 import torch
@@ -21,9 +23,24 @@ from safetensors.torch import save_file
 import llama
 from goldens import load
 from sphinx import Sphinx
+from tiny import draw
 from views import padded_resize
 
 ENCODERS = ("qformer.", "openclip_convnext_xxl.", "clip.", "dinov2_vitg14.")
+# Matrices that get adapters where encoders learn too: of each encoder some, a convolution, a projection, one of the LLM's.
+TARGETS = (
+    "clip.visual.conv1.weight",
+    "clip.*.attn.in_proj_weight",
+    "clip.*.mlp.c_fc.weight",
+    "openclip_*.mlp.fc2.weight",
+    "dinov2_*.attn.qkv.weight",
+    "dinov2_*.mlp.w3.weight",
+    "qformer.*.self_attn.qkv.weight",
+    "qformer.*.attention.query.weight",
+    "visual_proj.0.weight",
+    "layers.1.attention.wq.weight",
+)
+RANK = 2
 SAMPLES, BATCH, ACCUMULATE = 12, 2, 2
 STEPS, WARMUP, LR, LR_MIN, DECAY = 50, 5.0, 5e-4, 5e-5, 0.1
 SNAPSHOTS = (20, 50)
@@ -32,8 +49,26 @@ KEEP_GRADIENT, KEEP_PARAMETER = 1024, 96
 Sample = tuple[torch.Tensor, torch.Tensor, int]  # ids, labels, image
 
 
-def is_trained(name: str) -> bool:
+def is_trained(case: str, name: str) -> bool:
+    if case == "llama_ens-adapters":
+        return ".lora_" in name
+    if case == "llama_ens_peft":
+        key_word = any(word in name for word in ("bias", "lora", "norm"))
+        return key_word and "_proj" not in name and not name.startswith(ENCODERS)
     return not name.startswith(ENCODERS)
+
+
+def adapters(weights: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    """Beside the targets, in the order of names; B is not zero, so that A has a gradient from the first step on."""
+    out = {}
+    for name in sorted(weights):
+        if not any(fnmatchcase(name, pattern) for pattern in TARGETS):
+            continue
+        stem, w = name[: -len(".weight")], weights[name]
+        inputs = w.numel() // w.shape[0]
+        out[f"{stem}.lora_a.weight"] = draw(f"{stem}.lora_a.weight", (RANK, inputs))
+        out[f"{stem}.lora_b.weight"] = 0.02 * draw(f"{stem}.lora_b.weight", (w.shape[0], RANK))
+    return out
 
 
 def corpus(model: Sphinx) -> tuple[list[Sample], torch.Tensor]:
@@ -57,12 +92,23 @@ def corpus(model: Sphinx) -> tuple[list[Sample], torch.Tensor]:
     return samples, images
 
 
+def see(model: Sphinx, planes: torch.Tensor) -> dict:
+    model.taps.clear()
+    model.see(planes)
+    return {k: model.taps[k] for k in ("clip", "convnext", "dinov2", "qformer") if k in model.taps}
+
+
 def batch_loss(model: Sphinx, samples: list[Sample], seen: list[dict]) -> tuple[torch.Tensor, torch.Tensor]:
     """Cross-entropy, and what is minimised: with experts, their balance is added.
 
+    seen: what the encoders made of each image, or, if these learn, the images' planes, to be seen anew.
     Rows from a sample's last target on are no part of the balance (upstream's includes them, and padding).
     """
     logits, targets, routed = [], [], []
+    weights = model.weights
+    if isinstance(seen, torch.Tensor):  # the packages know no adapters
+        model.weights = llama.merged(weights)
+        seen = {i: see(model, seen[i]) for i in {image for _, _, image in samples}}
     for ids, labels, image in samples:
         last = int(labels.nonzero()[-1])
         words = model.mix(seen[image]) if image >= 0 else None
@@ -70,6 +116,7 @@ def batch_loss(model: Sphinx, samples: list[Sample], seen: list[dict]) -> tuple[
         logits.append(rows if words is None else rows[len(words) :])
         targets.append(labels[1 : last + 1])
         routed.append({k: v for k, v in model.taps.items() if k.startswith("router.layers")})
+    model.weights = weights
     loss = F.cross_entropy(torch.cat(logits), torch.cat(targets), ignore_index=0)
     if "moe" not in model.config:
         return loss, loss
@@ -90,23 +137,22 @@ def kept(out: dict, name: str, x: torch.Tensor, most: int) -> None:
         out[f"{name}.norm"] = x.double().norm().float().reshape(1)
 
 
-def learning_rate(step: int) -> float:
+def learning_rate(step: int, factor: float) -> float:
     if step < WARMUP:
-        return LR * step / WARMUP
-    return LR_MIN + (LR - LR_MIN) * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / (STEPS - WARMUP)))
+        return factor * LR * step / WARMUP
+    return factor * (LR_MIN + (LR - LR_MIN) * 0.5 * (1 + math.cos(math.pi * (step - WARMUP) / (STEPS - WARMUP))))
 
 
-def trainable(model: Sphinx, start: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+def trainable(model: Sphinx, start: dict[str, torch.Tensor], case: str) -> dict[str, torch.Tensor]:
     """The model's trained weights as fresh leaves."""
-    leaves = {k: v.clone().requires_grad_() for k, v in start.items() if is_trained(k)}
+    leaves = {k: v.clone().requires_grad_() for k, v in start.items() if is_trained(case, k)}
     for v in leaves.values():
         v.grad = torch.zeros_like(v)  # the projections' without an image: none would mean no decay either
     model.weights = start | leaves
     return leaves
 
 
-def run(model: Sphinx, start: dict, samples: list[Sample], seen: list[dict], clip: float, out: dict, name: str) -> None:
-    leaves = trainable(model, start)
+def run(model: Sphinx, leaves: dict, samples: list[Sample], seen: list[dict], clip: float, factor: float, out: dict, name: str) -> None:
     plain = [v for k, v in leaves.items() if k.endswith((".bias", "norm.weight"))]
     decayed = [v for k, v in leaves.items() if not k.endswith((".bias", "norm.weight"))]
     groups = [{"params": decayed, "weight_decay": DECAY}, {"params": plain, "weight_decay": 0.0}]
@@ -119,7 +165,7 @@ def run(model: Sphinx, start: dict, samples: list[Sample], seen: list[dict], cli
             (objective / ACCUMULATE).backward()
             total += loss.item() / ACCUMULATE
             at += BATCH
-        rate = learning_rate(step)
+        rate = learning_rate(step, factor)
         for group in optimizer.param_groups:
             group["lr"] = rate
         norms.append(torch.nn.utils.clip_grad_norm_(leaves.values(), clip).item())
@@ -136,30 +182,31 @@ def run(model: Sphinx, start: dict, samples: list[Sample], seen: list[dict], cli
 
 
 def write(tiny: Path, case: str, target: Path) -> None:
-    model = load(tiny / case)
+    model = load(tiny / case.split("-")[0], below=tiny / "llama_ens" if case.endswith("_peft") else None)
     samples, images = corpus(model)
-    seen = []
-    with torch.no_grad():
-        for planes in images if images.numel() > 0 else ():
-            model.taps.clear()
-            model.see(planes)
-            seen.append({k: model.taps[k] for k in ("clip", "convnext", "dinov2", "qformer") if k in model.taps})
-    start = model.weights
+    learned = adapters(model.weights) if case.endswith("-adapters") else {}
+    seen = images
+    if not learned:
+        with torch.no_grad():
+            seen = [see(model, planes) for planes in (images if images.numel() > 0 else ())]
+    start = model.weights | learned
     out = {
+        **{f"start/{k}": v for k, v in learned.items()},
         **({"planes": images} if images.numel() > 0 else {}),
         "length": torch.tensor([len(ids) for ids, _, _ in samples], dtype=torch.int32),
         "ids": torch.cat([ids for ids, _, _ in samples]).int(),
         "labels": torch.cat([labels for _, labels, _ in samples]).int(),
         "image": torch.tensor([image for _, _, image in samples], dtype=torch.int32),
     }
-    leaves = trainable(model, start)
+    leaves = trainable(model, start, case)
     loss, objective = batch_loss(model, samples[:BATCH], seen)
     objective.backward()
     out["loss"] = loss.detach().reshape(1)
     for k, v in leaves.items():
         kept(out, f"grad/{k}", v.grad, KEEP_GRADIENT)
-    run(model, start, samples, seen, 1e8, out, "free")
-    run(model, start, samples, seen, 0.5, out, "clipped")
+    small = case not in ("llama_ens", "mixtral_sparse_ens")  # adapters take twice the learning rate
+    for name, clip in (({} if small else {"free": 1e8}) | {"clipped": 0.5}).items():
+        run(model, trainable(model, start, case), samples, seen, clip, 2.0 if small else 1.0, out, name)
     target.mkdir(parents=True, exist_ok=True)
     file = target / f"{case}.safetensors"
     save_file({k: v.contiguous() for k, v in out.items()}, file)
@@ -168,5 +215,5 @@ def write(tiny: Path, case: str, target: Path) -> None:
 
 if __name__ == "__main__":
     torch.set_num_threads(1)
-    for name in ("llama_ens", "mixtral_sparse_ens"):
+    for name in sys.argv[3:] or ("llama_ens", "mixtral_sparse_ens", "llama_ens_peft", "llama_ens-adapters"):
         write(Path(sys.argv[1]), name, Path(sys.argv[2]))
