@@ -1,4 +1,4 @@
-foreach(noun cpu_level cpu_linear cpu_quant cpu_attention cpu_rows cpu_conv cpu_gradients)
+foreach(noun cpu_level cpu_linear cpu_quant cpu_attention cpu_rows cpu_conv cpu_gradients cpu_backward)
   sphinx_test(backend ${noun} LINK sphinx_cpu)
 endforeach()
 

@@ -22,10 +22,6 @@
     X(swiglu)                                                                                                \
     X(depthwise_conv)                                                                                        \
     X(cross_entropy)                                                                                         \
-    X(store_rows)
-
-/* Plain C at every level: little work, or work that waits for memory; and the gradients. */
-#define KERNELS_PLAIN(X)                                                                                     \
     X(layer_norm_backward)                                                                                   \
     X(rms_norm_backward)                                                                                     \
     X(activate_backward)                                                                                     \
@@ -36,6 +32,10 @@
     X(add_periodic_backward)                                                                                 \
     X(rope)                                                                                                  \
     X(rope_backward)                                                                                         \
+    X(store_rows)
+
+/* Plain C at every level: little work, or work that waits for memory. */
+#define KERNELS_PLAIN(X)                                                                                     \
     X(gather)                                                                                                \
     X(gather_backward)                                                                                       \
     X(combine)                                                                                               \

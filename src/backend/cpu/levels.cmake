@@ -22,7 +22,7 @@ function(cpu_file kernels level width rows)
 endfunction()
 
 function(cpu_level level width rows)
-  foreach(kernels activation attention attention_backward attention_few attention_many conv gemm linear loss norm quant rows)
+  foreach(kernels activation attention attention_backward attention_few attention_many conv gemm linear loss norm quant residual rows)
     cpu_file(${kernels} ${level} ${width} ${rows} ${ARGN})
   endforeach()
   set(cpu "${cpu}" PARENT_SCOPE)
