@@ -217,12 +217,12 @@ static void reset_gradients(struct tensor *const x[3])
         for (int64_t n = 0; n < tensor_rows(x[i]) * x[i]->stride; n++) x[i]->grad[n] = 1;
 }
 
-/* Causal sequences of several lengths, or views whose rows see all; longer and shorter than the panels of keys, with heads that share
+/* Causal sequences of several lengths, or views whose rows see all; longer and shorter than the blocks of keys, with heads that share
  * keys. Against the plain definition, and the same bits for any number of threads. */
 static void gradients_match(void **state)
 {
     enum { LONG = 139, SHORT = 5 };
-    static const int widths[] = { 32, 11, 64, 20 };
+    static const int widths[] = { 32, 11, 128, 20 };
     struct fixture t;
 
     fixture_begin(&t, *state);

@@ -1,33 +1,30 @@
 /*
- * simd_attention_backward.c - the gradient of attention, a panel of keys at a time: the panel's keys, values and their gradients
- * stay in the first cache while all queries that see them pass by.
+ * simd_attention_backward.c - the gradient of attention, as products of small matrices: a block of keys stays in the second cache while
+ * all queries that see them pass by, QUERIES at a time.
  *
- *   scores of PANEL keys at once:  keys turned [d][PANEL], a query's numbers broadcast
- *   first pass:   largest score, sum of exp, dy . y of every query
- *   second pass:  P, ds (formulas: ref/ref_attention.c) -> dq at once, dk and dv turned, added at the panel's end
+ *   P = softmax(q k^T)   dP = dy v^T   ds = P (dP - dy . y) scale        (formulas: ref/ref_attention.c)
+ *   dv += P^T dy         dk += ds^T q  dq += ds k
  *
- * Threads take whole key/value heads, for the queries that share one add to the same gradients.
+ * A sequence of more keys than a block holds passes twice: first for the largest score and the sum of exp of every query.
+ * A task is a key/value head of a sequence, for the queries that share one add to the same gradients. No sum is shared between tasks.
  */
-#include "backend/cpu/simd/simd.h"
-
 #include "backend/cpu/ref/ref.h"
+#include "backend/cpu/simd/simd.h"
+#include "backend/cpu/simd/tile.h"
 
 #include <math.h>
+#include <stdatomic.h>
 
-enum { PANEL_VECTORS = 4, PANEL = PANEL_VECTORS * WIDTH };
+enum {
+    QUERIES = 24,
+    KEYS_MAX = 256,
+    KEY_NUMBERS = 16384, /* of a block of keys, if more than one vector of them */
+    GAP =
+        16, /* numbers between rows in scratch: strides of whole kilobytes meet in the same lines of the first cache */
+};
 
 struct query_numbers {
     float largest, sum, dy_y;
-};
-
-/* One head's work: panels of d numbers by PANEL keys, and what is known of each query. */
-struct backward {
-    const struct tensor *y, *q, *k, *v;
-    const struct attention_shape *s;
-    int64_t d, kv, group;
-    float *keys, *values, *d_keys, *d_values; /* [d][PANEL] */
-    float *key_rows;                          /* [PANEL][d] */
-    struct query_numbers *known;              /* [group][rows of a sequence] */
 };
 
 /* Rows t0 .. t1-1 of q, which see the same keys from `first` on, at most `seen`. */
@@ -35,233 +32,344 @@ struct sequence {
     int64_t t0, t1, first, seen;
 };
 
-static void turn(float *to, const struct tensor *x, int64_t first, int64_t n, int64_t column, int64_t d)
-{
-    for (int64_t p = 0; p < PANEL; p++)
-        for (int64_t c = 0; c < d; c++) to[c * PANEL + p] = p < n ? data_row(x, first + p)[column + c] : 0;
-}
+/* One task's work. Rows of d numbers are `ld` apart, rows of keys `ld_keys`. */
+struct backward {
+    const struct tensor *y, *q, *k, *v;
+    const struct attention_shape *s;
+    struct sequence at;
+    int64_t d, padded, group, kv, block; /* padded: d, whole vectors; block: keys together */
+    int64_t ld, ld_keys;
+    float *key_rows, *d_keys, *d_values; /* [block][ld] */
+    float *keys, *values;                /* [padded][ld_keys] */
+    float *query, *dy, *dq;              /* [QUERIES][ld] */
+    float *p, *ds;                       /* [QUERIES][ld_keys] */
+    struct query_numbers *known;         /* [group][rows of the sequence] */
+};
 
-static void add_turned(const struct tensor *x, const float *from, int64_t first, int64_t n, int64_t column,
-                       int64_t d)
-{
-    for (int64_t p = 0; x->grad != NULL && p < n; p++)
-        for (int64_t c = 0; c < d; c++) grad_row(x, first + p)[column + c] += from[c * PANEL + p];
-}
+/* ---- products -------------------------------------------------------------------------------------------------- */
 
-/* out[p] = sum_c a[c] panel[c][p] */
-INLINE void products(vf out[PANEL_VECTORS], const float *a, const float *panel, int64_t d)
-{
-    vf sum[PANEL_VECTORS] = { { 0 } };
+/* a's element (r, i) lies at from[r * row + i * step]. */
+struct left {
+    const float *from;
+    int64_t row, step;
+};
 
-    for (int64_t c = 0; c < d; c++) {
-        vf x = splat(a[c]);
+/* rows x `vectors` vectors of c (+)= a b, n terms */
+INLINE void tile(int rows, int vectors, int64_t n, struct left a, const float *b, int64_t ld_b, float *c,
+                 int64_t ld_c, bool add)
+{
+    vf sum[ROWS][2];
+
+    UNROLL
+    for (int r = 0; r < rows; r++) sum[r][0] = sum[r][1] = (vf){ 0 };
+    for (int64_t i = 0; i < n; i++) {
+        vf b0 = load(b + i * ld_b), b1 = vectors > 1 ? load(b + i * ld_b + WIDTH) : b0;
 
         UNROLL
-        for (int i = 0; i < PANEL_VECTORS; i++) sum[i] += x * load(panel + c * PANEL + i * WIDTH);
+        for (int r = 0; r < rows; r++) {
+            sum[r][0] += a.from[r * a.row + i * a.step] * b0;
+            if (vectors > 1) sum[r][1] += a.from[r * a.row + i * a.step] * b1;
+        }
     }
-    for (int i = 0; i < PANEL_VECTORS; i++) out[i] = sum[i];
-}
-
-/* panel[c][p] += a[c] x[p] */
-INLINE void add_products(float *panel, const float *a, const vf x[PANEL_VECTORS], int64_t d)
-{
-    for (int64_t c = 0; c < d; c++) {
-        vf s = splat(a[c]);
-
+    UNROLL
+    for (int r = 0; r < rows; r++) {
         UNROLL
-        for (int i = 0; i < PANEL_VECTORS; i++) {
-            float *to = panel + c * PANEL + i * WIDTH;
+        for (int j = 0; j < vectors; j++) {
+            float *to = c + r * ld_c + j * WIDTH;
 
-            store(to, load(to) + s * x[i]);
+            store(to, add ? load(to) + sum[r][j] : sum[r][j]);
         }
     }
 }
 
-/* What the panel's first n keys add to a query's statistics; the rest of `score` is not read. */
-static void statistics(struct query_numbers *k, vf score[PANEL_VECTORS], float scale, int64_t n)
+INLINE void column(int vectors, int64_t rows, int64_t n, struct left a, const float *b, int64_t ld_b,
+                   float *c, int64_t ld_c, bool add)
 {
-    float s[PANEL], top = k->largest, sum = 0;
+    int64_t r = 0;
 
-    for (int i = 0; i < PANEL_VECTORS; i++) store(s + i * WIDTH, score[i] * scale);
-    for (int64_t p = n; p < PANEL; p++) s[p] = -INFINITY;
-    for (int64_t p = 0; p < n; p++) top = s[p] > top ? s[p] : top;
-    for (int i = 0; i < PANEL_VECTORS; i++) sum += sum_lanes(vexp(load(s + i * WIDTH) - top));
-    k->sum = k->sum * expf(k->largest - top) + sum;
+#define TILES(size)                                                                                          \
+    for (; r + size <= rows; r += size)                                                                      \
+    tile(size, vectors, n, (struct left){ a.from + r * a.row, a.row, a.step }, b, ld_b, c + r * ld_c, ld_c,  \
+         add)
+    TILES(ROWS);
+    TILES(4);
+    TILES(2);
+    TILES(1);
+#undef TILES
+}
+
+/* c [rows, columns] (+)= a [rows, n] b [n, columns]; columns is a multiple of WIDTH. */
+static void product(int64_t rows, int64_t columns, int64_t n, struct left a, const float *b, int64_t ld_b,
+                    float *c, int64_t ld_c, bool add)
+{
+    int64_t k = 0;
+
+    for (; k + COLUMNS <= columns; k += COLUMNS) column(2, rows, n, a, b + k, ld_b, c + k, ld_c, add);
+    for (; k < columns; k += WIDTH) column(1, rows, n, a, b + k, ld_b, c + k, ld_c, add);
+}
+
+/* ---- rows in and out ------------------------------------------------------------------------------------------- */
+
+/* Rows of one head, filled up to whole vectors with zeros. */
+static void copy_rows(const struct backward *b, float *to, const float *from, int64_t stride, int64_t n)
+{
+    for (int64_t r = 0; r < n; r++) {
+        memcpy(to + r * b->ld, from + r * stride, (size_t)b->d * sizeof *to);
+        memset(to + r * b->ld + b->d, 0, (size_t)(b->padded - b->d) * sizeof *to);
+    }
+}
+
+/* The same, turned: to[c][p] of keys 0 .. n-1, zero up to whole vectors of keys. */
+static void turn(const struct backward *b, float *to, const float *from, int64_t stride, int64_t n)
+{
+    for (int64_t p = 0; p < n; p += WIDTH)
+        panel_turn(from + p * stride, stride, min_i64(WIDTH, n - p), b->d, to + p, WIDTH, b->ld_keys);
+}
+
+static void add_rows(const struct backward *b, const struct tensor *x, int64_t row, int64_t column,
+                     const float *from, int64_t n)
+{
+    for (int64_t r = 0; x->grad != NULL && r < n; r++) {
+        float *to = grad_row(x, row + r) + column;
+
+        for (int64_t c = 0; c < b->d; c++) to[c] += from[r * b->ld + c];
+    }
+}
+
+/* ---- softmax --------------------------------------------------------------------------------------------------- */
+
+/* What the scores of n more keys add to a query's statistics. */
+static void statistics(struct query_numbers *k, const float *score, float scale, int64_t n)
+{
+    vf tops = splat(-INFINITY), sums = { 0 };
+    float top = k->largest, sum = 0;
+    int64_t p = 0;
+
+    for (; p + WIDTH <= n; p += WIDTH) tops = vmax(load(score + p) * scale, tops);
+    for (int i = 0; i < WIDTH; i++) top = tops[i] > top ? tops[i] : top;
+    for (; p < n; p++) top = score[p] * scale > top ? score[p] * scale : top;
+    for (p = 0; p + WIDTH <= n; p += WIDTH) sums += vexp(load(score + p) * scale - top);
+    for (; p < n; p++) sum += expf(score[p] * scale - top);
+    k->sum = k->sum * expf(k->largest - top) + sum_lanes(sums) + sum;
     k->largest = top;
 }
 
-/* dq += sum_p ds[p] key_rows[p] */
-static void add_to_query(float *dq, const float *ds, const float *key_rows, int64_t n, int64_t d)
+/* Scores become P, dP becomes ds; zero from n on, up to `end`. */
+static void weigh(const struct query_numbers *k, float *p, float *ds, float scale, int64_t n, int64_t end)
 {
-    int64_t c = 0;
+    float share = 1 / k->sum;
 
-    for (; c + WIDTH <= d; c += WIDTH) {
-        vf sum = load(dq + c);
+    for (int64_t i = 0; i < n; i += WIDTH) {
+        vf probability = vexp(load(p + i) * scale - k->largest) * share;
 
-        for (int64_t p = 0; p < n; p++) sum += splat(ds[p]) * load(key_rows + p * d + c);
-        store(dq + c, sum);
+        store(p + i, probability);
+        store(ds + i, probability * (load(ds + i) - k->dy_y) * scale);
     }
-    for (; c < d; c++)
-        for (int64_t p = 0; p < n; p++) dq[c] += ds[p] * key_rows[p * d + c];
+    for (int64_t i = n > 0 ? n : 0; i < end; i++) p[i] = ds[i] = 0;
 }
 
-/* The panel's first n keys and one query: P and ds, and what follows from them. */
-static void query_panel(const struct backward *b, const struct query_numbers *known, const float *q,
-                        const float *dy, float *dq, int64_t n)
-{
-    vf probability[PANEL_VECTORS], ds[PANEL_VECTORS];
-    float buffer[PANEL], scale = b->s->scale, share = 1 / known->sum;
+/* ---- blocks ---------------------------------------------------------------------------------------------------- */
 
-    products(probability, q, b->keys, b->d);
-    products(ds, dy, b->values, b->d);
-    for (int i = 0; i < PANEL_VECTORS; i++)
-        probability[i] = vexp(probability[i] * scale - known->largest) * share;
-    if (n < PANEL) { /* keys that this query does not see */
-        for (int i = 0; i < PANEL_VECTORS; i++) store(buffer + i * WIDTH, probability[i]);
-        memset(buffer + n, 0, (size_t)(PANEL - n) * sizeof *buffer);
-        for (int i = 0; i < PANEL_VECTORS; i++) probability[i] = load(buffer + i * WIDTH);
-    }
-    for (int i = 0; i < PANEL_VECTORS; i++) {
-        ds[i] = probability[i] * (ds[i] - known->dy_y) * scale;
-        store(buffer + i * WIDTH, ds[i]);
-    }
-    add_products(b->d_values, dy, probability, b->d);
-    add_products(b->d_keys, q, ds, b->d);
-    if (dq != NULL) add_to_query(dq, buffer, b->key_rows, n, b->d);
+/* Keys p0 .. p0+n-1 of the sequence, and `rows` queries from row t on of which none sees more than `most` of these. */
+struct meeting {
+    int64_t head, t, rows, p0, n, most;
+};
+
+static int64_t seen_of(const struct backward *b, const struct meeting *m, int64_t r)
+{
+    return min_i64(m->n, (int64_t)b->s->count[m->t + r] - m->p0);
 }
 
-/* How many keys of the panel from p0 on row t sees. */
-static int64_t seen_of(const struct backward *b, int64_t t, int64_t p0)
+static struct query_numbers *known_of(const struct backward *b, const struct meeting *m)
 {
-    return min_i64(PANEL, (int64_t)b->s->count[t] - p0);
+    return b->known + (m->head - b->kv * b->group) * (b->at.t1 - b->at.t0) + m->t - b->at.t0;
 }
 
-static void first_pass(const struct backward *b, const struct sequence *g, int64_t p0, int64_t head)
+static void scores(const struct backward *b, const struct meeting *m)
 {
-    struct query_numbers *known = b->known + (head - b->kv * b->group) * (g->t1 - g->t0);
-    vf score[PANEL_VECTORS];
-
-    for (int64_t t = g->t0; t < g->t1; t++) {
-        int64_t n = seen_of(b, t, p0);
-
-        if (n <= 0) continue;
-        products(score, data_row(b->q, t) + head * b->d, b->keys, b->d);
-        statistics(&known[t - g->t0], score, b->s->scale, n);
-    }
+    copy_rows(b, b->query, data_row(b->q, m->t) + m->head * b->d, b->q->stride, m->rows);
+    product(m->rows, (m->most + WIDTH - 1) / WIDTH * WIDTH, b->d, (struct left){ b->query, b->ld, 1 },
+            b->keys, b->ld_keys, b->p, b->ld_keys, false);
 }
 
-static void second_pass(const struct backward *b, const struct sequence *g, int64_t p0, int64_t head)
+static void add_statistics(const struct backward *b, const struct meeting *m)
 {
-    const struct query_numbers *known = b->known + (head - b->kv * b->group) * (g->t1 - g->t0);
+    struct query_numbers *known = known_of(b, m);
 
-    for (int64_t t = g->t0; t < g->t1; t++) {
-        int64_t n = seen_of(b, t, p0);
-
-        if (n <= 0) continue;
-        query_panel(b, &known[t - g->t0], data_row(b->q, t) + head * b->d, grad_row(b->y, t) + head * b->d,
-                    b->q->grad != NULL ? grad_row(b->q, t) + head * b->d : NULL, n);
-    }
+    for (int64_t r = 0; r < m->rows; r++)
+        if (seen_of(b, m, r) > 0) statistics(&known[r], b->p + r * b->ld_keys, b->s->scale, seen_of(b, m, r));
 }
 
-static void begin_sequence(const struct backward *b, const struct sequence *g)
+static void gradients(const struct backward *b, const struct meeting *m)
+{
+    int64_t column_of_head = m->head * b->d, end = (m->most + WIDTH - 1) / WIDTH * WIDTH;
+    const struct left p = { b->p, 1, b->ld_keys }, ds = { b->ds, 1, b->ld_keys };
+
+    copy_rows(b, b->dy, grad_row(b->y, m->t) + column_of_head, b->y->stride, m->rows);
+    product(m->rows, end, b->d, (struct left){ b->dy, b->ld, 1 }, b->values, b->ld_keys, b->ds, b->ld_keys,
+            false);
+    for (int64_t r = 0; r < m->rows; r++)
+        weigh(&known_of(b, m)[r], b->p + r * b->ld_keys, b->ds + r * b->ld_keys, b->s->scale,
+              seen_of(b, m, r), end);
+    product(m->most, b->padded, m->rows, p, b->dy, b->ld, b->d_values, b->ld, true);
+    product(m->most, b->padded, m->rows, ds, b->query, b->ld, b->d_keys, b->ld, true);
+    if (b->q->grad == NULL) return;
+    product(m->rows, b->padded, m->most, (struct left){ b->ds, b->ld_keys, 1 }, b->key_rows, b->ld, b->dq,
+            b->ld, false);
+    add_rows(b, b->q, m->t, column_of_head, b->dq, m->rows);
+}
+
+/* All queries and the keys p0 .. p0+n-1: their statistics, their gradients, or both. */
+static void meet(const struct backward *b, int64_t p0, int64_t n, bool first_pass, bool second_pass)
 {
     for (int64_t i = 0; i < b->group; i++) {
-        for (int64_t t = g->t0; t < g->t1; t++) {
-            int64_t column = (b->kv * b->group + i) * b->d;
-            const float *y = data_row(b->y, t) + column, *dy = grad_row(b->y, t) + column;
-            float dot = 0;
+        struct meeting m = { b->kv * b->group + i, b->at.t0, 0, p0, n, 0 };
 
-            for (int64_t c = 0; c < b->d; c++) dot += y[c] * dy[c];
-            b->known[i * (g->t1 - g->t0) + t - g->t0] = (struct query_numbers){ -INFINITY, 0, dot };
+        for (; m.t < b->at.t1; m.t += m.rows) {
+            m.rows = min_i64(QUERIES, b->at.t1 - m.t);
+            m.most = 0;
+            for (int64_t r = 0; r < m.rows; r++)
+                m.most = seen_of(b, &m, r) > m.most ? seen_of(b, &m, r) : m.most;
+            if (m.most == 0) continue;
+            scores(b, &m);
+            if (first_pass) add_statistics(b, &m);
+            if (second_pass) gradients(b, &m);
         }
     }
 }
 
-static void sequence_backward(const struct backward *b, const struct sequence *g)
+static void begin(const struct backward *b)
 {
-    int64_t column = b->kv * b->d, head0 = b->kv * b->group;
+    for (int64_t i = 0; i < b->group; i++) {
+        for (int64_t t = b->at.t0; t < b->at.t1; t++) {
+            int64_t column_of_head = (b->kv * b->group + i) * b->d;
+            const float *y = data_row(b->y, t) + column_of_head, *dy = grad_row(b->y, t) + column_of_head;
+            float dot = 0;
 
-    begin_sequence(b, g);
-    for (int64_t p0 = 0; p0 < g->seen; p0 += PANEL) {
-        turn(b->keys, b->k, g->first + p0, min_i64(PANEL, g->seen - p0), column, b->d);
-        for (int64_t i = 0; i < b->group; i++) first_pass(b, g, p0, head0 + i);
-    }
-    for (int64_t p0 = 0; p0 < g->seen; p0 += PANEL) {
-        int64_t n = min_i64(PANEL, g->seen - p0), at = g->first + p0;
-
-        turn(b->keys, b->k, at, n, column, b->d);
-        turn(b->values, b->v, at, n, column, b->d);
-        for (int64_t p = 0; p < n; p++)
-            memcpy(b->key_rows + p * b->d, data_row(b->k, at + p) + column, (size_t)b->d * sizeof(float));
-        memset(b->d_keys, 0, (size_t)(b->d * PANEL) * sizeof(float));
-        memset(b->d_values, 0, (size_t)(b->d * PANEL) * sizeof(float));
-        for (int64_t i = 0; i < b->group; i++) second_pass(b, g, p0, head0 + i);
-        add_turned(b->k, b->d_keys, at, n, column, b->d);
-        add_turned(b->v, b->d_values, at, n, column, b->d);
+            for (int64_t c = 0; c < b->d; c++) dot += y[c] * dy[c];
+            b->known[i * (b->at.t1 - b->at.t0) + t - b->at.t0] = (struct query_numbers){ -INFINITY, 0, dot };
+        }
     }
 }
+
+static void sequence_backward(const struct backward *b)
+{
+    int64_t column_of_head = b->kv * b->d, seen = b->at.seen;
+    bool once = seen <= b->block;
+
+    begin(b);
+    for (int64_t p0 = 0; !once && p0 < seen; p0 += b->block) {
+        int64_t n = min_i64(b->block, seen - p0);
+
+        turn(b, b->keys, data_row(b->k, b->at.first + p0) + column_of_head, b->k->stride, n);
+        meet(b, p0, n, true, false);
+    }
+    for (int64_t p0 = 0; p0 < seen; p0 += b->block) {
+        int64_t n = min_i64(b->block, seen - p0), row = b->at.first + p0;
+
+        turn(b, b->keys, data_row(b->k, row) + column_of_head, b->k->stride, n);
+        turn(b, b->values, data_row(b->v, row) + column_of_head, b->v->stride, n);
+        copy_rows(b, b->key_rows, data_row(b->k, row) + column_of_head, b->k->stride, n);
+        memset(b->d_keys, 0, (size_t)(n * b->ld) * sizeof(float));
+        memset(b->d_values, 0, (size_t)(n * b->ld) * sizeof(float));
+        meet(b, p0, n, once, true);
+        add_rows(b, b->k, row, column_of_head, b->d_keys, n);
+        add_rows(b, b->v, row, column_of_head, b->d_values, n);
+    }
+}
+
+/* ---- tasks ----------------------------------------------------------------------------------------------------- */
 
 /* The run of rows from t0 on that begin at the same key. */
 static struct sequence sequence_at(const struct attention_shape *s, int64_t t0, int64_t T)
 {
-    struct sequence g = { t0, t0, s->first[t0], 0 };
+    struct sequence g = { t0, t0, t0 < T ? s->first[t0] : 0, 0 };
 
     for (; g.t1 < T && s->first[g.t1] == g.first; g.t1++)
         g.seen = s->count[g.t1] > g.seen ? s->count[g.t1] : g.seen;
     return g;
 }
 
-/* The panels, and after them room for what is known of `most` queries. */
-static struct backward backward_in(float *memory, const struct tensor *y, const struct tensor *q,
-                                   const struct tensor *k, const struct tensor *v,
-                                   const struct attention_shape *s)
+/* The numbers of b but for its memory. */
+static struct backward plan(const struct tensor *y, const struct tensor *q, const struct tensor *k,
+                            const struct tensor *v, const struct attention_shape *s)
 {
-    int64_t d = s->head_dim, size = d * PANEL;
+    struct backward b = { .y = y, .q = q, .k = k, .v = v, .s = s, .d = s->head_dim };
 
-    return (struct backward){ .y = y,
-                              .q = q,
-                              .k = k,
-                              .v = v,
-                              .s = s,
-                              .d = d,
-                              .group = s->heads / s->kv_heads,
-                              .keys = memory,
-                              .values = memory + size,
-                              .d_keys = memory + 2 * size,
-                              .d_values = memory + 3 * size,
-                              .key_rows = memory + 4 * size,
-                              .known = (struct query_numbers *)(void *)(memory + 5 * size) };
+    b.padded = (b.d + WIDTH - 1) / WIDTH * WIDTH;
+    b.group = s->heads / s->kv_heads;
+    b.block = min_i64(KEYS_MAX, KEY_NUMBERS / b.padded / WIDTH * WIDTH);
+    b.ld = b.padded + GAP;
+    b.ld_keys = b.block + GAP;
+    return b;
+}
+
+/* Carves the scratch; returns how many queries it has room for. */
+static int64_t place(struct backward *b, void *scratch)
+{
+    float *at = scratch, *end = at + KERNEL_SCRATCH_BYTES / sizeof(float);
+    const int64_t keys = b->block * b->ld, turned = b->padded * b->ld_keys, queries = QUERIES * b->ld;
+
+    b->key_rows = at;
+    b->d_keys = b->key_rows + keys;
+    b->d_values = b->d_keys + keys;
+    b->keys = b->d_values + keys;
+    b->values = b->keys + turned;
+    b->query = b->values + turned;
+    b->dy = b->query + queries;
+    b->dq = b->dy + queries;
+    b->p = b->dq + queries;
+    b->ds = b->p + QUERIES * b->ld_keys;
+    at = b->ds + QUERIES * b->ld_keys;
+    b->known = (struct query_numbers *)(void *)at;
+    return (int64_t)((size_t)(end - at) * sizeof(float) / sizeof *b->known);
+}
+
+/* Whether tasks share no gradient and fit the scratch. */
+static bool fits(const struct backward *b, int64_t room)
+{
+    int64_t T = tensor_rows(b->q), end = 0;
+
+    if (b->k->dtype != DTYPE_F32 || b->v->dtype != DTYPE_F32) return false;
+    for (int64_t t = 0; t < T;) {
+        struct sequence g = sequence_at(b->s, t, T);
+
+        if (g.first < end || (g.t1 - g.t0) * b->group > room) return false;
+        end = g.first + g.seen;
+        t = g.t1;
+    }
+    return true;
 }
 
 void SIMD_NAME(attention_backward)(const struct exec *e, const struct tensor *y, const struct tensor *q,
                                    const struct tensor *k, const struct tensor *v,
                                    const struct attention_shape *s)
 {
-    int64_t T = tensor_rows(q), d = s->head_dim, most = 0;
-    size_t panels = 5 * (size_t)d * PANEL * sizeof(float);
+    const struct backward planned = plan(y, q, k, v, s);
+    struct backward first = planned;
+    int64_t T = tensor_rows(q), work = 0;
+    atomic_llong next = 0;
 
-    for (int64_t t = 0; t < T;) {
-        struct sequence g = sequence_at(s, t, T);
-
-        most = g.t1 - g.t0 > most ? g.t1 - g.t0 : most;
-        t = g.t1;
-    }
-    if (k->dtype != DTYPE_F32 || v->dtype != DTYPE_F32 ||
-        panels + (size_t)(most * (s->heads / s->kv_heads)) * sizeof(struct query_numbers) >
-            KERNEL_SCRATCH_BYTES) {
+    if (!fits(&planned, place(&first, e->scratch))) {
         ref_attention_backward(e, y, q, k, v, s);
         return;
     }
-#pragma omp parallel for num_threads(threads_for(e, T *tensor_rows(k) * d)) schedule(dynamic)
-    for (int64_t kv = 0; kv < s->kv_heads; kv++) {
-        struct backward b = backward_in(thread_scratch(e), y, q, k, v, s);
+    for (int64_t t = 0; t < T; t++) work += (int64_t)s->count[t] * s->heads * s->head_dim;
+#pragma omp parallel num_threads(threads_for(e, work / 4))
+    {
+        struct backward b = planned;
+        int64_t before = 0; /* tasks of earlier sequences */
 
-        b.kv = kv;
-        for (int64_t t = 0; t < T;) {
-            struct sequence g = sequence_at(s, t, T);
-
-            sequence_backward(&b, &g);
-            t = g.t1;
+        place(&b, thread_scratch(e));
+        b.at = sequence_at(s, 0, T);
+        for (int64_t task = atomic_fetch_add(&next, 1); b.at.t0 < T; task = atomic_fetch_add(&next, 1)) {
+            while (b.at.t0 < T && task - before >= s->kv_heads) {
+                before += s->kv_heads;
+                b.at = sequence_at(s, b.at.t1, T);
+            }
+            if (b.at.t0 >= T) break;
+            b.kv = task - before;
+            sequence_backward(&b);
         }
     }
 }

@@ -151,7 +151,7 @@ static void begin(struct many_space *z, const struct attention_job *j, struct at
 
     for (int64_t r = 0; r < rows; r += COLUMNS)
         panel_turn(data_row(j->q, b.t0 + r) + head * d, j->q->stride, min_i64(COLUMNS, rows - r), d,
-                   z->q + r * d, COLUMNS);
+                   z->q + r * d, COLUMNS, COLUMNS);
     for (int64_t i = 0; i < padded * d; i += WIDTH) store(z->q + i, load(z->q + i) * (j->s->scale * LOG2_E));
     memset(z->out, 0, (size_t)(padded * round_up(d, SMALL)) * sizeof *z->out);
     for (int64_t r = 0; r < padded; r++) {

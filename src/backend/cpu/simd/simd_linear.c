@@ -170,7 +170,7 @@ static void linear_few(const struct exec *e, struct tensor *y, const struct tens
 static void pack_rows(const struct gemm *g, int64_t m, int64_t rows, int64_t k, int64_t count, float *dst)
 {
     for (int64_t r = 0; r < rows; r += ROWS, dst += ROWS * count)
-        panel_turn(g->a + (m + r) * g->ld_a + k, g->ld_a, min_i64(ROWS, rows - r), count, dst, ROWS);
+        panel_turn(g->a + (m + r) * g->ld_a + k, g->ld_a, min_i64(ROWS, rows - r), count, dst, ROWS, ROWS);
 }
 
 /* a's element (m, k) lies at a[k * ld + m]. */

@@ -109,8 +109,9 @@ static inline void transpose_four(const float *const rows[4], int64_t k, float *
         for (int r = 0; r < 4; r++) memcpy(dst + i * step + r, (const char *)(rows[r] + i), sizeof(float));
 }
 
-/* A panel `width` wide whose row r lies at from + r * ld: turned from [width][k] to [k][width], zero from `rows` on. */
-static inline void panel_turn(const float *from, int64_t ld, int64_t rows, int64_t k, float *dst, int width)
+/* A panel `width` wide whose row r lies at from + r * ld: turned from [width][k] to [k][width], `step` apart, zero from `rows` on. */
+static inline void panel_turn(const float *from, int64_t ld, int64_t rows, int64_t k, float *dst, int width,
+                              int64_t step)
 {
     int r = 0;
 
@@ -118,10 +119,10 @@ static inline void panel_turn(const float *from, int64_t ld, int64_t rows, int64
         const float *four[4] = { from + r * ld, from + (r + 1) * ld, from + (r + 2) * ld,
                                  from + (r + 3) * ld };
 
-        transpose_four(four, k, dst + r, width);
+        transpose_four(four, k, dst + r, step);
     }
     for (; r < width; r++)
-        for (int64_t i = 0; i < k; i++) dst[i * width + r] = r < rows ? from[r * ld + i] : 0;
+        for (int64_t i = 0; i < k; i++) dst[i * step + r] = r < rows ? from[r * ld + i] : 0;
 }
 
 #endif
