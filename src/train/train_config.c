@@ -67,6 +67,7 @@ static const struct key keys[] = {
     { "max_words", KEY_SIZE, AT(max_words), 1, 1 << 20, NULL, 0 },
     { "image_transform", KEY_CHOICE, AT(image_transform), 0, 0, views, TRAIN_VIEWS },
     { "precision", KEY_CHOICE, AT(precision), 0, 0, precisions, TRAIN_PRECISIONS },
+    { "checkpointing", KEY_BOOL, AT(checkpointing), 0, 0, NULL, 0 },
     { "seed", KEY_SEED, AT(seed), 0, 9007199254740992.0, NULL, 0 },
     { "num_workers", KEY_SIZE, AT(num_workers), 1, 256, NULL, 0 },
     { "skip_bad", KEY_NUMBER, AT(skip_bad), 0, 1, NULL, 0 },

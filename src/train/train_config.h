@@ -48,6 +48,7 @@ struct train_config {
     size_t max_words;
     enum train_view image_transform;
     enum train_precision precision;
+    bool checkpointing; /* blocks are computed again on the way back: less memory, more time */
     uint64_t seed;
     size_t num_workers;
     double skip_bad; /* share of all items that may fail */

@@ -6,6 +6,7 @@
 #include "train/run_batch.h"
 #include "train/run_files.h"
 #include "train/trainer_parts.h"
+#include "train/validation.h"
 
 enum { SKIPPED_IN_A_ROW_MAX = 10, PLACES_MAX = 4 };
 
@@ -131,6 +132,13 @@ static enum status save(struct trainer *t, struct err *e)
 
 /* ---- all steps --------------------------------------------------------------------------------------------- */
 
+static bool validation_is_due(const struct trainer *t)
+{
+    size_t every = t->config->validate_every, step = t->position.step;
+
+    return t->validation != NULL && (step == t->n_steps || (every > 0 && step % every == 0));
+}
+
 static bool save_is_due(const struct trainer *t)
 {
     const struct train_config *c = t->config;
@@ -154,7 +162,8 @@ enum status trainer_run(struct trainer *t, struct err *e)
         if (st != STATUS_OK) return st;
         if (t->listener.step != NULL) t->listener.step(t->listener.user, &r);
         stop = report_cancelled(t->listener.report);
-        if (stop || save_is_due(t)) st = save(t, e);
+        if (!stop && validation_is_due(t)) st = validation_run(t, e);
+        if (st == STATUS_OK && (stop || save_is_due(t))) st = save(t, e);
     }
     if (st == STATUS_OK && t->position.step < t->n_steps)
         st = err_set(e, STATUS_CANCELLED, "stopped after step %zu of %zu", t->position.step, t->n_steps);

@@ -33,9 +33,25 @@ struct step_result {
     double seconds, seconds_waiting;     /* all of it, and of that for data */
 };
 
+/* The loss on what is not learned from, after a step. */
+struct type_loss {
+    const char *name; /* of the type of items */
+    double loss;      /* mean over targets */
+    size_t n_items, n_targets;
+};
+
+struct validation_result {
+    size_t step;
+    double loss; /* mean over all targets */
+    const struct type_loss *types;
+    size_t n_types, n_items;
+    double seconds;
+};
+
 /* What a run tells; each may be NULL. Called between steps, from the thread that runs. */
 struct train_listener {
     void (*step)(void *user, const struct step_result *r);
+    void (*validated)(void *user, const struct validation_result *r);
     void (*saved)(void *user, const char *folder); /* a checkpoint is complete */
     void *user;
     const struct report

@@ -9,6 +9,7 @@
 #include "train/run_files.h"
 #include "train/run_state.h"
 #include "train/trainer_parts.h"
+#include "train/validation.h"
 
 /* ---- the model --------------------------------------------------------------------------------------------- */
 
@@ -69,6 +70,7 @@ static enum status trainees_open(struct trainer *t, struct err *e)
         rule.only = patterns;
         rule.n_only = stage1_patterns(t, patterns);
     }
+    t->ctx.recompute = c->checkpointing;
     t->optimizer = optimizer_default();
     t->optimizer.weight_decay = c->weight_decay;
     t->optimizer.clip = c->clip_grad;
@@ -105,7 +107,7 @@ struct feed_options trainer_feed_options(const struct trainer *t)
 }
 
 /* Images that the model cannot look at are found before the first step. */
-static enum status check_sight(const struct trainer *t, const struct corpus *c, struct err *e)
+enum status trainer_check_sight(const struct trainer *t, const struct corpus *c, struct err *e)
 {
     const struct corpus_type *types;
     size_t n = corpus_types(c, &types);
@@ -145,7 +147,7 @@ static enum status data_open(struct trainer *t, struct err *e)
     const struct train_config *c = t->config;
     enum status st = corpus_open(&t->corpus, c->data_config, c->seed, t->listener.report, e);
 
-    if (st == STATUS_OK) st = check_sight(t, t->corpus, e);
+    if (st == STATUS_OK) st = trainer_check_sight(t, t->corpus, e);
     if (st != STATUS_OK) return st;
     data_digest(t->corpus, &t->data_digest);
     t->items = calloc(c->batch_size, sizeof *t->items);
@@ -202,6 +204,7 @@ static enum status open_all(struct trainer *t, struct err *e)
     if (st == STATUS_OK) st = model_open(t, e);
     if (st == STATUS_OK) st = trainees_open(t, e);
     if (st == STATUS_OK) st = data_open(t, e);
+    if (st == STATUS_OK) st = validation_open(t, e);
     if (st == STATUS_OK) st = resume(t, e);
     if (st == STATUS_OK) st = feed_begin(t, e);
     if (st == STATUS_OK) st = plan(t, e);
@@ -237,6 +240,7 @@ void trainer_close(struct trainer *t)
     journal_close(&t->log, NULL);
     feed_close(t->feed);
     corpus_close(t->corpus);
+    corpus_close(t->validation);
     network_free(&t->network);
     trainees_free(&t->trainees);
     tok_close(t->tokenizer);

@@ -39,6 +39,7 @@ struct trainer {
     /* the data */
     struct corpus *corpus;
     struct digest data_digest;
+    struct corpus *validation; /* NULL: there is none */
     struct feed *feed;
     struct train_item *items; /* [B] */
 
@@ -54,6 +55,9 @@ struct trainer {
 
 /* How the run's data is read. */
 struct feed_options trainer_feed_options(const struct trainer *t);
+
+/* BAD_ARGUMENT where the data has images and the model no encoders. */
+enum status trainer_check_sight(const struct trainer *t, const struct corpus *c, struct err *e);
 
 /* The items of a micro-batch as train_micro_batch takes them, and the positions that they come to. */
 size_t trainer_items(const struct trainer *t, const struct feed_batch *b, struct train_item *items);

@@ -33,7 +33,7 @@ runs 0 inspect --check "$tmp/run/epoch0-iter11"
 contains "$tmp/out" "bf16"
 
 # Only what was trained, to be put on top of what it was trained from.
-runs 0 train "$tmp/c.yaml" --set train=norm.weight --set only_save_trainable=true --set save_type=f32 -o "$tmp/norm"
+runs 0 train "$tmp/c.yaml" -t 1 --set train=norm.weight --set only_save_trainable=true --set save_type=f32 -o "$tmp/norm"
 contains "$tmp/err" "sphinx: 32 of the model's numbers learn from "
 runs 0 inspect "$model" "$tmp/norm/epoch0-iter11"
 
@@ -77,13 +77,13 @@ data bad.jsonl
 fails_with() { # fails_with FILE WANT OPTION...
     file=$1 want=$2
     shift 2
-    runs 1 train "$tmp/$file.yaml" -o "$tmp/failed" "$@" --set max_steps=20 --set epochs=4
+    runs 1 train "$tmp/$file.yaml" -t 1 -o "$tmp/failed" "$@" --set max_steps=20 --set epochs=4
     contains "$tmp/err" "$want"
     rm -rf "$tmp/failed"
 }
 fails_with bad.jsonl "bad.jsonl, line 10: turn 1"
 fails_with bad.jsonl "\"from\"" --skip-bad 0.05
-runs 0 train "$tmp/bad.jsonl.yaml" -o "$tmp/skipped" --skip-bad 0.2 --set max_steps=20 --set epochs=4
+runs 0 train "$tmp/bad.jsonl.yaml" -t 1 -o "$tmp/skipped" --skip-bad 0.2 --set max_steps=20 --set epochs=4
 contains "$tmp/err" "another item takes its place"
 contains "$tmp/err" "1 items failed, others took their place"
 data nothing.jsonl

@@ -73,7 +73,7 @@ runs 0 $train -o "$tmp/parts" $resume
 compare "$tmp/parts" "at the end"
 
 # Ctrl-C once the first line of the log is there: the step is finished and saved.
-"$sphinx" $train -o "$tmp/stopped" --set lr=1.0e-3 2>"$tmp/err" &
+"$sphinx" $train -o "$tmp/stopped" 2>"$tmp/err" &
 pid=$!
 while kill -0 $pid 2>/dev/null && [ ! -s "$tmp/stopped/log.jsonl" ]; do sleep 0.01; done
 kill -INT $pid

@@ -28,7 +28,9 @@ struct heard {
     struct step_result step[SEEN_MAX];
     size_t n_steps, n_saved;
     char saved[SEEN_MAX][600];
-    size_t limit_after; /* files stay small after so many checkpoints; 0: never */
+    size_t n_validated, validated_after[SEEN_MAX];
+    double validation_loss; /* the last */
+    size_t limit_after;     /* files stay small after so many checkpoints; 0: never */
 };
 
 static void hear_step(void *user, const struct step_result *r)
@@ -37,6 +39,16 @@ static void hear_step(void *user, const struct step_result *r)
 
     assert_true(h->n_steps < SEEN_MAX);
     h->step[h->n_steps++] = *r;
+}
+
+static void hear_validated(void *user, const struct validation_result *r)
+{
+    struct heard *h = user;
+
+    assert_true(h->n_validated < SEEN_MAX && r->n_types == 1 && r->types[0].loss == r->loss);
+    assert_int_equal(r->n_items, r->types[0].n_items);
+    h->validated_after[h->n_validated++] = r->step;
+    h->validation_loss = r->loss;
 }
 
 static void hear_saved(void *user, const char *folder)
@@ -68,7 +80,9 @@ static void config_read(struct train_config *c, const char *output, const char *
 static struct trainer *trainer_of(const struct train_config *c, struct heard *h, const char *resume)
 {
     struct trainer_options o = { .threads = 1, .cpu = "portable", .resume = resume };
-    struct train_listener l = { .step = hear_step, .saved = hear_saved, .user = h };
+    struct train_listener l = {
+        .step = hear_step, .validated = hear_validated, .saved = hear_saved, .user = h
+    };
     struct trainer *t;
     struct err e = { 0 };
 
@@ -140,6 +154,53 @@ static void test_steps(void **state)
     trainer_close(hand);
     train_config_free(&c);
     train_config_free(&other);
+}
+
+/* Looking does not change the weights, and the loss is that of all items. */
+static void test_validation(void **state)
+{
+    char set[600];
+    const char *overrides[] = { "validate_every=2", set };
+    struct train_config plain, c;
+    struct heard h, unheard;
+    struct trainer *t, *unseen;
+    struct err e = { 0 };
+    double sum = 0;
+    size_t n_all = 0;
+
+    (void)state;
+    snprintf(set, sizeof set, "validation=%s", scratch_path(&scratch, "c.yaml"));
+    config_read(&plain, "unseen", NULL, 0);
+    config_read(&c, "validated", overrides, 2);
+    t = trainer_of(&c, &h, NULL);
+    unseen = trainer_of(&plain, &unheard, NULL);
+    run(t);
+    run(unseen);
+    assert_int_equal(unheard.n_validated, 0);
+    assert_int_equal(h.n_validated, 3);
+    assert_true(h.validated_after[0] == 2 && h.validated_after[1] == 4 && h.validated_after[2] == STEPS);
+    for (size_t i = 0; i < t->trainees.n; i++)
+        assert_memory_equal(t->trainees.item[i].master, unseen->trainees.item[i].master,
+                            t->trainees.item[i].n * sizeof(float));
+    for (size_t i = 0; i < ITEMS; i++) {
+        struct train_item item = { 0 };
+        struct sample s;
+        char *image;
+        double loss;
+        size_t n;
+
+        assert_int_equal(corpus_read(t->corpus, i, 0, t->tokenizer, 120, &s, &image, &e), STATUS_OK);
+        item.sample = &s;
+        train_micro_batch(&t->ctx, &t->network, &item, 1, 0, &loss, &n);
+        sum += loss * (double)n;
+        n_all += n;
+        sample_free(&s);
+    }
+    assert_true(fabs(sum / (double)n_all - h.validation_loss) < 1e-12 * h.validation_loss);
+    trainer_close(t);
+    trainer_close(unseen);
+    train_config_free(&c);
+    train_config_free(&plain);
 }
 
 /* ---- checkpoints ------------------------------------------------------------------------------------------- */
@@ -320,6 +381,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),
+        cmocka_unit_test(test_validation),
         cmocka_unit_test(test_keep),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_loss_not_finite),
