@@ -80,6 +80,9 @@ typedef struct sphinx_model_options {
     int threads;     /* of each session; 0: one per processor */
     int context;     /* positions, image words included; 0: 4096 */
     int chunk; /* positions of a prompt that are computed at once, 33 or more: others in a batch wait for no more; 0: 2048 */
+    /* Adapters that are put on the model, "FILE.safetensors" or "FILE.safetensors:0.5": [n_adapters]. */
+    const char *const *adapters;
+    int n_adapters;
     bool precise;         /* never round activations or keys and values to 16 bits */
     bool clip_exact_gelu; /* CLIP with GELU, not QuickGELU: upstream's default path, not what was trained */
     const char *image_cache;    /* folder that keeps images' features between runs; NULL: none */

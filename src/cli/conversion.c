@@ -52,6 +52,7 @@ static void say_result(const struct convert_result *r, const char *out)
     if (r->n_encoder > 0)
         message("%zu of them are of encoders, which are frozen in training and should have been equal",
                 r->n_encoder);
+    if (r->n_adapted > 0) message("%zu tensors are changed by what was learned beside them", r->n_adapted);
     if (r->n_fallbacks > 0)
         message("%zu tensors have rows that do not fill the blocks of their type, and got the next that fits",
                 r->n_fallbacks);
@@ -72,6 +73,8 @@ int conversion_run(struct setup *u, const char *out, struct policy *policy, cons
                                .llama_type = s->model.llama_type,
                                .config_path = s->model.config_path,
                                .tokenizer_path = s->model.tokenizer_path,
+                               .adapters = s->adapters.item,
+                               .n_adapters = (int)s->adapters.count,
                                .ranks = 1,
                                .report = &report };
     struct convert_options o = { .out = out,
@@ -85,6 +88,8 @@ int conversion_run(struct setup *u, const char *out, struct policy *policy, cons
     int code = find_format(&o.format, s, out);
     enum status st;
 
+    if (code == CODE_OK && mix->delta && s->adapters.count > 0)
+        return usage_error(s->command, "--lora does not go with --delta: merge the adapter first");
     if (code == CODE_OK && mix->delta && o.format != MODEL_TORCH)
         return usage_error(s->command, "--delta writes a folder of .pth files, as upstream has them");
     if (code != CODE_OK) return code;

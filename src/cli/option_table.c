@@ -63,6 +63,11 @@ const struct option option_rows[] = {
       "(or separated by commas) the later ones replace or, as diffs, are added; with weights, A:0.3,B:0.7, "
       "they are mixed; "
       "without it the bundled model answers" },
+    { "--lora", "", OPTION_LIST, AT(adapters), "FILE", NULL, 0, 0, COMPUTES | BIT(CONVERT) | BIT(MIX),
+      GROUP_MODEL,
+      "adapter to put on the model, a .safetensors file as sphinx train writes it; FILE:0.5 takes half of "
+      "what it learned; may be "
+      "repeated" },
     { "--llama-type", "--llama_type", OPTION_TEXT, AT(model.llama_type), "TYPE", NULL, 0, 0, OPENS | WRITES,
       GROUP_MODEL,
       "variant, where meta.json is missing or wrong: llama_ens, llama_ens5, llama_ens_light, "

@@ -44,7 +44,8 @@ struct settings {
     sphinx_model_options model;
     sphinx_session_options session;
     sphinx_ask_options ask;
-    struct text_list models, drafts, stops, prefill, tensor_types, tensor_betas, tasks, keys, operands;
+    struct text_list models, adapters, drafts, stops, prefill, tensor_types, tensor_betas, tasks, keys,
+        operands;
     const char *image, *prompt, *prompt_file, *output, *draw, *prompt_cache;
     size_t image_cache_size, prefix_cache; /* bytes */
     const char *data, *report_page, *grid, *text, *template;

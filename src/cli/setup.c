@@ -68,6 +68,8 @@ int setup_model(struct setup *u, struct settings *s)
 
     if (code != CODE_OK) return code;
     s->model.report = u->report;
+    s->model.adapters = s->adapters.item;
+    s->model.n_adapters = (int)s->adapters.count;
     s->model.image_cache_bytes = s->image_cache_size;
     if (s->prefix_cache != SIZE_MAX) s->model.prefix_cache_bytes = (int64_t)s->prefix_cache;
     /* None is spelled -1 there; and where there is one session, nobody would take up what it leaves. */

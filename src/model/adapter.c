@@ -51,7 +51,7 @@ static struct adapter *adapter_of(struct layout *l, struct tensor *slot)
     return slot->adapter;
 }
 
-static bool is_multiplied(const struct param *p)
+bool adapter_fits(const struct param *p)
 {
     return p->kind == PARAM_MATRIX && p->experts == 1 && policy_class(p) != TENSOR_CLASS_TOK_EMBEDDINGS;
 }
@@ -62,7 +62,7 @@ static void lay_out(struct param_visitor *v, const struct param *p, struct tenso
     const struct adapter_rule *rule = l->rule;
     struct adapter *a;
 
-    if (slot == NULL || l->err.code != STATUS_OK || !is_multiplied(p)) return;
+    if (slot == NULL || l->err.code != STATUS_OK || !adapter_fits(p)) return;
     if (rule->rank > 0 && matches(rule->targets, rule->n_targets, p->name)) {
         int64_t inputs = 1;
 
@@ -90,7 +90,7 @@ static void look_for_target(struct param_visitor *v, const struct param *p, stru
 {
     struct target_search *s = v->user;
 
-    if (slot != NULL && is_multiplied(p) && fnmatch(s->pattern, p->name, 0) == 0) s->found = true;
+    if (slot != NULL && adapter_fits(p) && fnmatch(s->pattern, p->name, 0) == 0) s->found = true;
 }
 
 enum status adapter_lay_out(struct network *n, const struct adapter_rule *rule, struct err *e)

@@ -20,6 +20,9 @@ struct adapter_rule {
     size_t n_biased;
 };
 
+/* Whether an adapter has an effect beside p: on matrices that are multiplied with, not those that are looked up. */
+bool adapter_fits(const struct param *p);
+
 /* What upstream adapts: all matrices of the layers; the variant says which of them get a bias. With `encoders` also the matrices of the
  * encoders' blocks, which have biases already. */
 struct adapter_rule adapter_rule_default(const struct variant *v, int rank, bool bias, bool encoders);

@@ -97,6 +97,8 @@ static enum status open_model(sphinx_model *m, const char *const *paths, int n_p
                                  .llama_type = o->llama_type,
                                  .config_path = o->config_path,
                                  .tokenizer_path = o->tokenizer_path,
+                                 .adapters = o->adapters,
+                                 .n_adapters = o->n_adapters,
                                  .ranks = 1,
                                  .report = &report };
     struct model_config config;

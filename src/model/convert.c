@@ -10,6 +10,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "model/adapter_file.h"
 #include "store/gguf_names.h"
 
 enum {
@@ -25,6 +26,7 @@ struct planned {
     struct param param;
     struct ckpt_rule rule;
     bool joined;     /* from separate biases (load.h) */
+    bool made;       /* a bias that adapters have and the model has not: 0 before them */
     bool transposed; /* each expert's matrix is turned: upstream's w2 to that of llama.cpp, or back */
 };
 
@@ -34,6 +36,10 @@ struct conversion {
     enum model_format format;
     struct network network;
     struct checkpoint *checkpoint;
+    struct adapters *adapters;    /* NULL: none */
+    bool makes_biases;            /* the adapters have some, the model has none */
+    struct adapter_change change; /* of the tensor whose turn it is, if it changes */
+    bool changes;
     struct written_tensor *tensors;
     struct planned *plans;
     size_t n, capacity, n_missing;
@@ -150,6 +156,9 @@ static bool find_source(struct conversion *c, struct planned *plan, enum dtype *
 
     plan->joined = load_separate_biases(c->checkpoint, plan->name, parts);
     if (plan->joined) entry = ckpt_find(c->checkpoint, parts[0]);
+    plan->made = entry == NULL && c->makes_biases && ends_with(plan->name, ".bias") &&
+                 strncmp(plan->name, "layers.", 7) == 0;
+    if (plan->made) return true;
     if (entry == NULL) return false;
     *stored = entry->shard[0]->dtype;
     /* A difference is added when asked for: that has time until the tensor's turn. */
@@ -193,13 +202,34 @@ static void plan_one(struct param_visitor *v, const struct param *p, struct tens
     c->n++;
 }
 
+/* Finds where adapters belong, before anything is planned: they may bring biases. */
+static enum status place_adapters(struct conversion *c, struct err *e)
+{
+    bool biased = c->network.config.bias_tuning;
+    enum status st;
+
+    if (c->in->n_adapters == 0) return STATUS_OK;
+    st = adapters_open(&c->adapters, c->in->adapters, c->in->n_adapters, e);
+    if (st == STATUS_OK) st = adapters_place(c->adapters, &c->network, e);
+    c->makes_biases = !biased && c->network.config.bias_tuning;
+    return st;
+}
+
 static enum status plan_all(struct conversion *c, struct err *e)
 {
     struct param_visitor v = { .visit = plan_one, .user = c };
+    enum status st;
 
     c->network.sees = load_sees(c->network.config.variant, c->checkpoint) && !c->o->text_only;
     c->format = c->o->format;
     if (c->format == MODEL_GGUF && !c->network.sees) c->format = MODEL_GGUF_LLAMA;
+    st = place_adapters(c, e);
+    if (st != STATUS_OK) return st;
+    if (c->format == MODEL_GGUF_LLAMA && (c->network.config.bias_tuning || c->network.config.lora_rank > 0)) {
+        return err_set(e, STATUS_UNSUPPORTED,
+                       "%s: llama.cpp's kind of GGUF has no room for a layer's %s: write a folder", c->o->out,
+                       c->network.config.bias_tuning ? "biases" : "adapters");
+    }
     c->o->policy->uniform = c->format == MODEL_TORCH || c->format == MODEL_SAFETENSORS;
     network_params(&c->network, &v);
     if (c->err.code != STATUS_OK) return err_set(e, c->err.code, "%s", c->err.text);
@@ -238,13 +268,14 @@ static int64_t convert_rows(struct conversion *c, const struct tensor *from, int
         unsigned char *out = c->run + (size_t)i * row_bytes;
         float *x = c->rows + (int64_t)omp_get_thread_num() * n;
 
-        if (from->dtype == to) {
+        if (from->dtype == to && !c->changes) {
             const void *row = tensor_row(from, first + i, 0, n, out);
 
             if (row != out) memcpy(out, row, row_bytes);
             continue;
         }
         tensor_row_f32(from, first + i, 0, n, x);
+        if (c->changes) adapter_change_row(&c->change, first + i, n, x);
         if (!row_fits(x, n, to) && first + i < bad) bad = first + i;
         dtype_info(to)->from_f32(out, x, (size_t)n);
     }
@@ -343,18 +374,35 @@ static enum status write_transposed(struct conversion *c, const struct planned *
     return st;
 }
 
+/* A tensor as the checkpoint has it, and what becomes of it. */
+static enum status read_one(struct conversion *c, const struct planned *plan, struct arena *scratch,
+                            struct tensor *from, struct err *e)
+{
+    enum status st = STATUS_OK;
+
+    if (plan->made) {
+        *from = tensor_matrix(DTYPE_F32, arena_calloc(scratch, (size_t)plan->param.dim[0], sizeof(float)), 1,
+                              plan->param.dim[0]);
+        if (from->data == NULL) st = err_no_memory(e, plan->name);
+    } else if (plan->joined) {
+        st = load_join_biases(c->checkpoint, &plan->param, scratch, from, e);
+    } else {
+        st = ckpt_tensor(c->checkpoint, plan->name, &plan->rule, 0, 1, from, e);
+    }
+    if (st != STATUS_OK || c->adapters == NULL) return st;
+    adapters_meet_base(c->adapters, plan->name, from);
+    c->changes = adapters_change(c->adapters, plan->name, scratch, &c->change, &c->err);
+    c->result->n_adapted += c->changes;
+    return c->err.code == STATUS_OK ? STATUS_OK : err_set(e, c->err.code, "%s", c->err.text);
+}
+
 static enum status write_one(struct conversion *c, size_t i, struct err *e)
 {
     const struct planned *plan = &c->plans[i];
     struct arena scratch = { 0 };
     struct tensor from;
-    enum status st;
+    enum status st = read_one(c, plan, &scratch, &from, e);
 
-    if (plan->joined) {
-        st = load_join_biases(c->checkpoint, &plan->param, &scratch, &from, e);
-    } else {
-        st = ckpt_tensor(c->checkpoint, plan->name, &plan->rule, 0, 1, &from, e);
-    }
     if (st == STATUS_OK) {
         st = plan->transposed ? write_transposed(c, plan, &from, c->tensors[i].dtype, e)
                               : write_rows(c, plan, &from, c->tensors[i].dtype, e);
@@ -394,6 +442,7 @@ static enum status write_all(struct conversion *c, const struct model_descriptio
     ckpt_advise(c->checkpoint, FILE_ACCESS_RUNS);
     for (size_t i = 0; i < c->n && st == STATUS_OK; i++) st = write_one(c, i, e);
     if (st == STATUS_OK && !c->o->text_only) load_warn_extra(&c->network, c->checkpoint, c->in->report);
+    if (st == STATUS_OK && c->adapters != NULL) st = adapters_judge_base(c->adapters, e);
     if (st == STATUS_OK) return model_writer_commit(c->writer, e);
     model_writer_abort(c->writer);
     return st;
@@ -418,12 +467,13 @@ enum status convert_model(const struct load_options *in, const struct convert_op
     if (st == STATUS_OK) st = plan_all(&c, e);
     if (st == STATUS_OK) {
         struct model_description about = {
-            .config = &config, .tokenizer = tokenizer, .config_json = json, .config_size = size
+            .config = &c.network.config, .tokenizer = tokenizer, .config_json = json, .config_size = size
         };
 
         st = write_all(&c, &about, e);
     }
     network_free(&c.network);
+    adapters_close(c.adapters);
     ckpt_close(c.checkpoint);
     tok_close(tokenizer);
     free(json);

@@ -7,7 +7,7 @@
  *
  * Tensor by tensor, in runs of rows: memory holds a run, and what of one tensor the system keeps of the mapped files. Several paths and
  * differences are merged on the way, shards joined and divided. Rows whose type stays are copied as they are, to the last bit.
- * Paths with weights are mixed on the way (checkpoint.h): `sphinx mix`.
+ * Paths with weights are mixed on the way (checkpoint.h): `sphinx mix`. Adapters are merged: W + B A in float32, rounded once.
  * What the variant's networks do not use is left out of GGUF files, and stays in folders, where upstream's loader looks for it.
  */
 #ifndef SPHINX_MODEL_CONVERT_H
@@ -36,6 +36,7 @@ struct convert_result {
     size_t n_requantised; /* tensors that were quantised already, and now are in another quantised type */
     size_t n_mixed;       /* tensors whose parts were not equal */
     size_t n_encoder; /* of those, tensors of encoders, which are frozen in training and should be equal */
+    size_t n_adapted; /* tensors that adapters changed */
 };
 
 /* Stage "convert" of in->report counts bytes written; may cancel. BAD_ARGUMENT: a quantised type for a format that has none, a pattern that

@@ -13,12 +13,11 @@ enum { CONTEXT = 4096 };
 /* ---- config.json -------------------------------------------------------------------------------------------- */
 
 /* ModelArgs of the released sizes. */
-static char *released_config(const struct llama_config *l)
+static json_t *released_config(const struct llama_config *l)
 {
     json_t *o = json_pack("{s:i, s:i, s:i, s:i, s:i, s:f, s:f, s:n}", "dim", l->dim, "n_layers", l->n_layers,
                           "n_heads", l->n_heads, "n_kv_heads", l->n_kv_heads, "multiple_of", 256, "norm_eps",
                           1e-5, "rope_theta", (double)l->rope_theta, "rope_scaling");
-    char *text;
 
     if (l->n_experts > 0) {
         json_object_set_new(o, "hidden_dim", json_integer(l->ffn_width));
@@ -26,20 +25,36 @@ static char *released_config(const struct llama_config *l)
                             json_pack("{s:i, s:i}", "num_experts_per_tok", l->n_experts_per_token,
                                       "num_experts", l->n_experts));
     }
-    text = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
-    json_decref(o);
-    return text;
+    return o;
+}
+
+/* Whether a text says of adapters and biases what the configuration has. */
+static bool tells_adapters(const json_t *o, const struct model_config *k)
+{
+    const json_t *bias = json_object_get(o, "bias_tuning");
+    json_int_t rank = json_integer_value(json_object_get(o, "lora_rank"));
+    bool biased = json_is_boolean(bias) ? json_is_true(bias) : k->variant->all_biased;
+
+    return biased == k->bias_tuning && (rank > 0 ? rank : 0) == k->lora_rank;
 }
 
 enum status description_config(const struct model_description *d, char **json, size_t *size, struct err *e)
 {
-    if (d->config_json != NULL) {
+    json_t *o = d->config_json != NULL ? json_loadb(d->config_json, d->config_size, 0, NULL)
+                                       : released_config(&d->config->llama);
+
+    if (d->config_json != NULL && tells_adapters(o, d->config)) {
         *size = d->config_size;
         *json = strndup(d->config_json, *size);
     } else {
-        *json = released_config(&d->config->llama);
+        if (!tells_adapters(o, d->config)) {
+            json_object_set_new(o, "lora_rank", json_integer(d->config->lora_rank));
+            json_object_set_new(o, "bias_tuning", json_boolean(d->config->bias_tuning));
+        }
+        *json = json_dumps(o, JSON_INDENT(2) | JSON_REAL_PRECISION(9));
         *size = *json != NULL ? strlen(*json) : 0;
     }
+    json_decref(o);
     return *json != NULL ? STATUS_OK : err_no_memory(e, "config.json");
 }
 

@@ -34,7 +34,8 @@ struct model_description {
     size_t config_size;
 };
 
-/* The text of config.json: a copy of what was found, or one for the released sizes. The caller frees *json. */
+/* The text of config.json: a copy of what was found, or one for the released sizes; where the configuration has adapters or biases that the
+ * text knows nothing of, with their keys. The caller frees *json. */
 enum status description_config(const struct model_description *d, char **json, size_t *size, struct err *e);
 
 /* All keys of a GGUF file whose matrices are mostly of `type`. text_only: the language model alone. */

@@ -3,6 +3,7 @@
 
 #include "core/file.h"
 
+#include "model/adapter_file.h"
 #include "model/description.h"
 #include "model/load_gguf.h"
 
@@ -470,6 +471,22 @@ void load_warn_extra(struct network *n, const struct checkpoint *c, const struct
     report_warn(report, "%s: not used: %s (%zu in all)", ckpt_path(c, ckpt_paths(c) - 1), first, extra);
 }
 
+static enum status load_adapters(struct network *n, const struct load_options *o, struct err *e)
+{
+    struct adapters *x;
+    enum status st;
+
+    if (o->n_adapters == 0) return STATUS_OK;
+    if (o->ranks > 1)
+        return err_set(e, STATUS_UNSUPPORTED,
+                       "adapters cannot be put on a model that ranks share: merge them");
+    st = adapters_open(&x, o->adapters, o->n_adapters, e);
+    if (st == STATUS_OK) st = adapters_place(x, n, e);
+    if (st == STATUS_OK) st = adapters_apply(x, n, e);
+    adapters_close(x);
+    return st;
+}
+
 enum status load_weights(struct network *n, struct checkpoint *c, const struct load_options *o, struct err *e)
 {
     struct loader l = { .network = n, .checkpoint = c, .options = o };
@@ -494,7 +511,7 @@ enum status load_weights(struct network *n, struct checkpoint *c, const struct l
     n->llama.config.rope_round_bf16 =
         n->llama.config.rope_scale != 1 && n->llama.tok_embeddings.dtype == DTYPE_BF16;
     report_progress(o->report, "load", 1, 1);
-    return STATUS_OK;
+    return load_adapters(n, o, e);
 }
 
 /* ---- not finite ---------------------------------------------------------------------------------------------- */

@@ -19,7 +19,9 @@ struct load_options {
     const char *const *paths;
     int n_paths;
     const char *llama_type, *config_path, *tokenizer_path; /* NULL: found beside the weights */
-    int rank, ranks;                                       /* 0 and 1: all of the model */
+    const char *const *adapters; /* [n_adapters] "FILE" or "FILE:SCALE" (adapter_file.h) */
+    int n_adapters;
+    int rank, ranks; /* 0 and 1: all of the model */
     const struct report *report;
 };
 
