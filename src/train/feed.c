@@ -63,6 +63,7 @@ static void item_free(struct feed_item *it)
 {
     sample_free(&it->sample);
     free(it->planes);
+    free(it->image);
     *it = (struct feed_item){ 0 };
 }
 
@@ -93,14 +94,15 @@ static enum status item_make(const struct feed *f, uint64_t epoch, const struct 
                              struct feed_item *it, struct err *e)
 {
     size_t max_tokens = f->options.max_words - (type->sees ? f->options.image_words : 0);
-    char *image, place[512];
+    char place[512];
     struct err why = { 0 };
     enum status st =
-        corpus_read(f->corpus, it->item, epoch, f->tokenizer, max_tokens, &it->sample, &image, e);
+        corpus_read(f->corpus, it->item, epoch, f->tokenizer, max_tokens, &it->sample, &it->image, e);
 
-    if (st != STATUS_OK || image == NULL) return st;
-    st = planes_make(f, epoch, it, image, &why);
-    free(image);
+    if (st != STATUS_OK || it->image == NULL) return st;
+    if (f->options.cache != NULL) it->features = feature_cache_find(f->options.cache, it->image);
+    if (it->features != NULL) return STATUS_OK;
+    st = planes_make(f, epoch, it, it->image, &why);
     if (st == STATUS_OK) return st;
     return err_set(e, st, "%s: %s", corpus_place(f->corpus, it->item, place, sizeof place), why.text);
 }

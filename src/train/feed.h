@@ -13,6 +13,7 @@
 #define SPHINX_TRAIN_FEED_H
 
 #include "core/report.h"
+#include "train/feature_cache.h"
 #include "train/order.h"
 
 /* Spec 10 section 5.7. */
@@ -30,15 +31,18 @@ struct feed_options {
     size_t image_words; /* of an image */
     int image_size;
     enum feed_view view;
-    double bad_share; /* of all items, that may fail; 0: the first that fails is an error */
-    int threads;      /* >= 1 */
+    double bad_share;            /* of all items, that may fail; 0: the first that fails is an error */
+    struct feature_cache *cache; /* images that it has are not decoded; NULL: none. Borrowed */
+    int threads;                 /* >= 1 */
     uint64_t seed;
 };
 
 struct feed_item {
     struct sample sample;
-    float *planes; /* [3, image_size, image_size], normalised; NULL: no image */
-    size_t item;   /* of the corpus: which one it is, after replacement */
+    char *image;   /* its path; NULL: none */
+    float *planes; /* [3, image_size, image_size], normalised; NULL: no image, or there are */
+    const struct features *features; /* of the cache, borrowed from it */
+    size_t item;                     /* of the corpus: which one it is, after replacement */
 };
 
 struct feed_batch {

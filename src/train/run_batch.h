@@ -1,7 +1,7 @@
 /*
  * run_batch.h - a micro-batch as a file, so that what went wrong with it can be looked at.
  *
- *   OUTPUT/failed-step12.safetensors   ids/0, labels/0 [n] int32, image/0 [3, S, S] float32 if there is one, ids/1 ...
+ *   OUTPUT/failed-step12.safetensors   ids/0, labels/0 [n] int32, image/0 [3, S, S] float32 if it was decoded, ids/1 ...
  *                                      metadata: step, micro_batch, and of each item where it stands
  */
 #ifndef SPHINX_TRAIN_RUN_BATCH_H

@@ -51,7 +51,8 @@ struct train_config {
     bool checkpointing; /* blocks are computed again on the way back: less memory, more time */
     uint64_t seed;
     size_t num_workers;
-    double skip_bad; /* share of all items that may fail */
+    size_t feature_cache; /* MiB of what frozen encoders make of images; 0: none */
+    double skip_bad;      /* share of all items that may fail */
 
     size_t validate_every;   /* steps; 0: at the end only */
     size_t validation_items; /* at most */

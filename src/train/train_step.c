@@ -95,7 +95,7 @@ static void look_for_gradient(struct param_visitor *v, const struct param *p, st
     if (slot != NULL && slot->grad != NULL) s->found = true;
 }
 
-static bool encoders_train(const struct network *n)
+bool train_encoders_learn(const struct network *n)
 {
     struct network *visited = (struct network *)(uintptr_t)n; /* the visitor only reads */
     struct gradient_search s = { false };
@@ -146,7 +146,7 @@ static struct tensor *embeddings(struct ctx *c, const struct network *n, const s
     struct tensor **sources = ctx_alloc(c, n_items + 1, sizeof(struct tensor *));
     const float **planes = ctx_alloc(c, n_items, sizeof(const float *));
     size_t *which = ctx_alloc(c, n_items, sizeof *which), waiting = 0;
-    bool encoders = n->sees && encoders_train(n);
+    bool encoders = n->sees && train_encoders_learn(n);
 
     if (sources == NULL || planes == NULL || which == NULL) return NULL;
     sources[0] = llama_embed(c, &n->llama, p->ids, p->n_text);

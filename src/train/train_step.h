@@ -29,4 +29,7 @@ struct train_item {
 void train_micro_batch(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
                        double weight, double *loss, size_t *n_targets);
 
+/* Whether any weight of an encoder has a gradient. */
+bool train_encoders_learn(const struct network *n);
+
 #endif

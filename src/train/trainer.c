@@ -12,15 +12,38 @@ enum { SKIPPED_IN_A_ROW_MAX = 10, PLACES_MAX = 4 };
 
 /* ---- one step ---------------------------------------------------------------------------------------------- */
 
-size_t trainer_items(const struct trainer *t, const struct feed_batch *b, struct train_item *items)
+/* What the encoders make of an item's image, by itself, so that it is the same whether it comes from the cache or not. */
+static const struct features *features_of(struct trainer *t, const struct feed_item *it)
 {
-    size_t words = t->network.sees ? (size_t)encode_words(&t->network) : 0, n_tokens = 0;
+    const struct features *known =
+        it->features != NULL ? it->features : feature_cache_find(t->cache, it->image);
+    double seconds[ENCODER_COUNT];
+    struct features *f;
 
+    if (known != NULL) return known;
+    f = ctx_alloc(&t->ctx, 1, sizeof *f);
+    if (f == NULL || !encode_features(&t->ctx, &t->network, it->planes, 0, f, seconds)) return NULL;
+    feature_cache_add(t->cache, it->image, f);
+    return f;
+}
+
+void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double weight, double *loss,
+                         size_t *n_targets, size_t *n_tokens)
+{
+    size_t words = t->network.sees ? (size_t)encode_words(&t->network) : 0;
+    struct arena_mark mark = arena_mark(t->ctx.arena);
+
+    *n_tokens = 0;
     for (size_t i = 0; i < b->n; i++) {
-        items[i] = (struct train_item){ .sample = &b->items[i].sample, .planes = b->items[i].planes };
-        n_tokens += b->items[i].sample.n + (b->items[i].planes != NULL ? words : 0);
+        const struct feed_item *it = &b->items[i];
+
+        t->items[i] = (struct train_item){ .sample = &it->sample, .planes = it->planes };
+        if (t->cache != NULL && it->image != NULL) t->items[i].features = features_of(t, it);
+        if (t->ctx.err.code != STATUS_OK) return;
+        *n_tokens += it->sample.n + (it->image != NULL ? words : 0);
     }
-    return n_tokens;
+    train_micro_batch(&t->ctx, &t->network, t->items, b->n, weight, loss, n_targets);
+    arena_reset(t->ctx.arena, mark);
 }
 
 /* The failure of a micro-batch, with the items that it was made of, which are kept for who wants to know why. */
@@ -49,18 +72,18 @@ static enum status batch_failed(struct trainer *t, const struct feed_batch *b, s
 /* Adds a micro-batch's share to the gradients and to r. */
 static enum status micro_batch(struct trainer *t, struct step_result *r, struct err *e)
 {
-    size_t n = t->config->accum_iter, n_targets;
+    size_t n = t->config->accum_iter, n_targets, n_tokens;
     double began = clock_seconds(), loss;
     const struct feed_batch *b;
     enum status st = feed_next(t->feed, &b, t->listener.report, e);
 
     r->seconds_waiting += clock_seconds() - began;
     if (st != STATUS_OK) return st;
-    r->n_tokens += trainer_items(t, b, t->items);
-    r->n_items += b->n;
-    train_micro_batch(&t->ctx, &t->network, t->items, b->n, 1.0 / (double)n, &loss, &n_targets);
+    trainer_micro_batch(t, b, 1.0 / (double)n, &loss, &n_targets, &n_tokens);
     if (t->ctx.err.code != STATUS_OK) return batch_failed(t, b, e);
     r->loss += loss / (double)n;
+    r->n_items += b->n;
+    r->n_tokens += n_tokens;
     r->n_targets += n_targets;
     return STATUS_OK;
 }

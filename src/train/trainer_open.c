@@ -101,6 +101,7 @@ struct feed_options trainer_feed_options(const struct trainer *t)
         .image_size = t->network.config.views.image_size,
         .view = view_of(c),
         .bad_share = c->skip_bad,
+        .cache = t->cache,
         .threads = (int)c->num_workers,
         .seed = c->seed,
     };
@@ -150,6 +151,10 @@ static enum status data_open(struct trainer *t, struct err *e)
     if (st == STATUS_OK) st = trainer_check_sight(t, t->corpus, e);
     if (st != STATUS_OK) return st;
     data_digest(t->corpus, &t->data_digest);
+    if (t->network.sees && !train_encoders_learn(&t->network) &&
+        c->image_transform != TRAIN_RANDOM_RESIZED_CROP && c->feature_cache > 0)
+        st = feature_cache_open(&t->cache, (uint64_t)c->feature_cache << 20, e);
+    if (st != STATUS_OK) return st;
     t->items = calloc(c->batch_size, sizeof *t->items);
     return t->items != NULL ? STATUS_OK : err_no_memory(e, "a micro-batch");
 }
@@ -239,6 +244,7 @@ void trainer_close(struct trainer *t)
     if (t == NULL) return;
     journal_close(&t->log, NULL);
     feed_close(t->feed);
+    feature_cache_close(t->cache);
     corpus_close(t->corpus);
     corpus_close(t->validation);
     network_free(&t->network);

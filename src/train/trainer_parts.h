@@ -41,7 +41,8 @@ struct trainer {
     struct digest data_digest;
     struct corpus *validation; /* NULL: there is none */
     struct feed *feed;
-    struct train_item *items; /* [B] */
+    struct feature_cache *cache; /* NULL: encoders learn, or images are cropped anew each time */
+    struct train_item *items;    /* [B] */
 
     /* the run */
     struct schedule schedule;               /* in steps */
@@ -59,7 +60,9 @@ struct feed_options trainer_feed_options(const struct trainer *t);
 /* BAD_ARGUMENT where the data has images and the model no encoders. */
 enum status trainer_check_sight(const struct trainer *t, const struct corpus *c, struct err *e);
 
-/* The items of a micro-batch as train_micro_batch takes them, and the positions that they come to. */
-size_t trainer_items(const struct trainer *t, const struct feed_batch *b, struct train_item *items);
+/* A micro-batch of the feed into t->items and through train_micro_batch. *n_tokens: the positions that it comes to. Failures are in
+ * t->ctx.err. */
+void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double weight, double *loss,
+                         size_t *n_targets, size_t *n_tokens);
 
 #endif

@@ -33,16 +33,14 @@ static enum status measure_one(struct trainer *t, struct feed *f, struct type_lo
 {
     const struct corpus_type *types;
     const struct feed_batch *b;
-    struct train_item item;
     enum status st = feed_next(f, &b, t->listener.report, e);
-    size_t n_targets, type = 0;
+    size_t n_targets, n_tokens, type = 0;
     double loss;
 
     if (st != STATUS_OK) return st;
     corpus_types(t->validation, &types);
     while (b->items[0].item >= types[type].end) type++;
-    trainer_items(t, b, &item);
-    train_micro_batch(&t->ctx, &t->network, &item, 1, 0, &loss, &n_targets);
+    trainer_micro_batch(t, b, 0, &loss, &n_targets, &n_tokens);
     if (t->ctx.err.code != STATUS_OK) return err_set(e, t->ctx.err.code, "validation: %s", t->ctx.err.text);
     losses[type].loss += loss * (double)n_targets;
     losses[type].n_targets += n_targets;

@@ -203,6 +203,36 @@ static void test_validation(void **state)
     train_config_free(&plain);
 }
 
+/* Frozen encoders' features are the same whether they were kept or not. */
+static void test_feature_cache(void **state)
+{
+    static const char *const sizes[] = { "feature_cache=64", "feature_cache=1", "feature_cache=0" };
+    struct heard h[3];
+    struct trainer *t[3];
+    struct train_config c[3];
+    char yaml[600];
+
+    (void)state;
+    for (int i = 0; i < 3; i++) {
+        const char *overrides[] = { sizes[i], yaml };
+
+        snprintf(yaml, sizeof yaml, "data_config=%s", scratch_path(&scratch, "seen.yaml"));
+        config_read(&c[i], sizes[i], overrides, 2);
+        t[i] = trainer_of(&c[i], &h[i], NULL);
+        assert_int_equal(t[i]->cache != NULL, i < 2);
+        run(t[i]);
+    }
+    for (size_t i = 0; i < STEPS; i++) {
+        assert_true(h[0].step[i].loss == h[1].step[i].loss && h[0].step[i].n_tokens == h[2].step[i].n_tokens);
+        /* Without the cache several images go through an encoder at once. */
+        assert_true(fabs(h[0].step[i].loss - h[2].step[i].loss) <= 1e-4 * h[2].step[i].loss);
+    }
+    for (int i = 0; i < 3; i++) {
+        trainer_close(t[i]);
+        train_config_free(&c[i]);
+    }
+}
+
 /* ---- checkpoints ------------------------------------------------------------------------------------------- */
 
 static bool is_there(const char *path)
@@ -347,6 +377,32 @@ static void test_gradients_not_finite(void **state)
 
 /* ---- the data ---------------------------------------------------------------------------------------------- */
 
+/* Three pictures, each asked about four times. */
+static void write_seen(void)
+{
+    FILE *f = fopen(scratch_path(&scratch, "seen.jsonl"), "w");
+
+    for (int i = 0; i < ITEMS; i++) {
+        struct image im;
+        struct err e = { 0 };
+        char name[32];
+
+        fprintf(f,
+                "{\"image\": \"%d.png\", \"conversations\": [{\"from\": \"human\", \"value\": \"What?\"}, "
+                "{\"from\": \"gpt\", \"value\": \"%d\"}]}\n",
+                i % 3, i);
+        snprintf(name, sizeof name, "%d.png", i % 3);
+        assert_int_equal(img_init(&im, 20, 30, &e), STATUS_OK);
+        for (int j = 0; j < im.width * im.height * 3; j++) im.rgb[j] = (unsigned char)(j * (i % 3 + 3));
+        assert_int_equal(img_png_write(&im, scratch_path(&scratch, name), &e), STATUS_OK);
+        img_free(&im);
+    }
+    fclose(f);
+    f = fopen(scratch_path(&scratch, "seen.yaml"), "w");
+    fputs("META: [{path: seen.jsonl}]\n", f);
+    fclose(f);
+}
+
 static int setup(void **state)
 {
     FILE *f;
@@ -354,6 +410,7 @@ static int setup(void **state)
 
     (void)state;
     scratch_open(&scratch);
+    write_seen();
     f = fopen(scratch_path(&scratch, "texts.jsonl"), "w");
     for (int i = 0; i < ITEMS; i++)
         fprintf(f,
@@ -382,6 +439,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_steps),
         cmocka_unit_test(test_validation),
+        cmocka_unit_test(test_feature_cache),
         cmocka_unit_test(test_keep),
         cmocka_unit_test(test_full_disk),
         cmocka_unit_test(test_loss_not_finite),
