@@ -10,6 +10,7 @@
 
 #include "core/folder.h"
 #include "train/run_model.h"
+#include "train/run_plot.h"
 #include "train/run_state.h"
 
 #define LOG_NAME "log.jsonl"
@@ -230,6 +231,15 @@ static enum status remove_oldest(const struct trainer *t, struct err *e)
     return st;
 }
 
+static enum status draw(const struct trainer *t, struct err *e)
+{
+    char *svg = path_join(t->config->output_dir, "loss.svg");
+    enum status st = svg != NULL ? run_plot_write(t->log.path, svg, e) : err_no_memory(e, "a picture");
+
+    free(svg);
+    return st;
+}
+
 enum status run_files_save(struct trainer *t, char **path, struct err *e)
 {
     char name[NAME_SIZE];
@@ -237,6 +247,7 @@ enum status run_files_save(struct trainer *t, char **path, struct err *e)
 
     *path = path_join(t->config->output_dir, mark_name(mark_of(t), name));
     st = *path != NULL ? run_model_write(t, *path, e) : err_no_memory(e, "a checkpoint");
+    if (st == STATUS_OK) st = draw(t, e);
     if (st == STATUS_OK) st = remove_oldest(t, e);
     if (st == STATUS_OK) return st;
     free(*path);

@@ -4,6 +4,7 @@
  *   OUTPUT/epoch0-iter399/   a checkpoint within epoch 0, whose last micro-batch was number 399 (from 0), as upstream counts
  *   OUTPUT/epoch0/           the one at its end
  *   OUTPUT/log.jsonl         an object a line for each step and each validation, in their order
+ *   OUTPUT/loss.svg          the log as a picture (run_plot.h)
  *
  * Checkpoints appear whole and are renamed before they are removed: what is there under such a name is complete. The log's lock
  * belongs to the run.
@@ -22,7 +23,7 @@ enum status run_files_open(struct trainer *t, struct err *e);
  * yet, and begins anew. NOT_FOUND: it is neither. */
 enum status run_files_find(char **checkpoint, const char *resume, struct err *e);
 
-/* Writes the checkpoint of the position and removes the oldest beyond config->keep, never the newest. *path, malloc'ed, is its folder. */
+/* Writes the checkpoint of the position, draws the picture, and removes the oldest checkpoints beyond config->keep, never the newest. *path, malloc'ed, is its folder. */
 enum status run_files_save(struct trainer *t, char **path, struct err *e);
 
 /* IO where the checkpoints that the run will keep, and the one that is being written, will not fit. */

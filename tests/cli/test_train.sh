@@ -28,6 +28,7 @@ runs 0 train "$tmp/c.yaml" -t 3 --set num_workers=1 -o "$tmp/it's three" -q
 same_bytes "train -q: standard error" "$tmp/err" ""
 cmp -s "$tmp/run/epoch0-iter11/consolidated.00-of-01.model.pth" \
     "$tmp/it's three/epoch0-iter11/consolidated.00-of-01.model.pth" || failed "one thread and three learn differently"
+same "points of the picture" "$(grep polyline "$tmp/run/loss.svg" | tr ' ' '\n' | grep -c '[0-9],[0-9]')" 6
 runs 0 run -m "$tmp/run/epoch0-iter11" -i "$scene" -p hi -n 2
 runs 0 inspect --check "$tmp/run/epoch0-iter11"
 contains "$tmp/out" "bf16"
