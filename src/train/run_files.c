@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "core/folder.h"
 #include "train/run_model.h"
@@ -95,7 +96,17 @@ static enum status marks_read(struct marks *all, const char *folder, struct err 
     return st;
 }
 
-/* Removes what was being written, or removed, when a run was killed. */
+/* What was being written, or removed, when a run was killed. */
+static bool is_left_over(const char *name)
+{
+    static const char *const ours[] = { "epoch", "loss.svg", "failed-step" };
+
+    for (size_t i = 0; i < sizeof ours / sizeof *ours; i++) {
+        if (strncmp(name, ours[i], strlen(ours[i])) == 0) return strstr(name, ".tmp-") != NULL;
+    }
+    return false;
+}
+
 static enum status clean(const char *folder, struct err *e)
 {
     DIR *d = opendir(folder);
@@ -105,9 +116,9 @@ static enum status clean(const char *folder, struct err *e)
     while ((entry = readdir(d)) != NULL) {
         char *path;
 
-        if (strncmp(entry->d_name, "epoch", 5) != 0 || strstr(entry->d_name, ".tmp-") == NULL) continue;
+        if (!is_left_over(entry->d_name)) continue;
         path = path_join(folder, entry->d_name);
-        if (path != NULL) folder_remove(path);
+        if (path != NULL && unlink(path) != 0) folder_remove(path);
         free(path);
     }
     closedir(d);
