@@ -49,6 +49,12 @@ static enum status split_scale(const char *name, char **path, float *scale, stru
         return err_set(e, STATUS_BAD_ARGUMENT, "%s: the scale is not a finite number", name);
     *scale = (float)x;
     *path = strndup(name, (size_t)(colon - name));
+    if (*path != NULL && file_is_directory(*path)) {
+        char *inside = path_join(*path, ADAPTER_FILE_NAME);
+
+        free(*path);
+        *path = inside;
+    }
     return *path != NULL ? STATUS_OK : err_no_memory(e, name);
 }
 

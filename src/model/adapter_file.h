@@ -16,9 +16,12 @@
 
 #include "model/adapter.h"
 
+/* In the folder of a run's checkpoint. */
+#define ADAPTER_FILE_NAME "adapter.safetensors"
+
 struct adapters;
 
-/* Opens n files. BAD_ARGUMENT: a scale that is no finite number. */
+/* Opens n files; the name of a folder means the file of the above name in it. BAD_ARGUMENT: a scale that is no finite number. */
 enum status adapters_open(struct adapters **x, const char *const *names, int n, struct err *e);
 void adapters_close(struct adapters *x); /* accepts NULL */
 

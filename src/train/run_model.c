@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "model/model_writer.h"
+#include "train/run_adapter.h"
 #include "train/run_state.h"
 
 struct saving {
@@ -209,6 +210,10 @@ enum status run_model_bytes(struct trainer *t, uint64_t *bytes, struct err *e)
     struct saving s = { .t = t, .type = run_model_type(t->config) };
     size_t size = 0;
 
+    if (train_config_adapts(t->config)) {
+        *bytes = run_adapter_bytes(t);
+        return STATUS_OK;
+    }
     walk(&s, declare);
     *bytes = run_state_bytes(t);
     for (size_t i = 0; i < s.n; i++) {
@@ -225,6 +230,7 @@ enum status run_model_write(struct trainer *t, const char *folder, struct err *e
     struct saving s = { .t = t, .type = run_model_type(t->config) };
     enum status st;
 
+    if (train_config_adapts(t->config)) return run_adapter_write(t, folder, e);
     walk(&s, declare);
     st = s.err.code == STATUS_OK ? write_all(&s, folder, e) : err_set(e, s.err.code, "%s", s.err.text);
     saving_free(&s);

@@ -16,7 +16,7 @@ enum dtype run_model_type(const struct train_config *c);
 /* Bytes of a checkpoint, but for headers. */
 enum status run_model_bytes(struct trainer *t, uint64_t *bytes, struct err *e);
 
-/* Writes the folder, which appears when all of it is on disk. */
+/* Writes the folder, which appears when all of it is on disk. Of a run that trains beside the model see run_adapter.h. */
 enum status run_model_write(struct trainer *t, const char *folder, struct err *e);
 
 #endif

@@ -54,6 +54,10 @@ static const struct key keys[] = {
     { "freeze", KEY_NAMES, AT(freeze), 0, 0, NULL, 0 },
     { "encoders", KEY_BOOL, AT(encoders), 0, 0, NULL, 0 },
     { "trainable_mode", KEY_CHOICE, AT(trainable_mode), 0, 0, modes, TRAIN_MODES },
+    { "lora_rank", KEY_SIZE, AT(lora_rank), 0, 4096, NULL, 0 },
+    { "lora_targets", KEY_NAMES, AT(lora_targets), 0, 0, NULL, 0 },
+    { "bias_tuning", KEY_BOOL, AT(bias_tuning), 0, 0, NULL, 0 },
+    { "norm_tuning", KEY_BOOL, AT(norm_tuning), 0, 0, NULL, 0 },
     { "batch_size", KEY_SIZE, AT(batch_size), 1, 4096, NULL, 0 },
     { "accum_iter", KEY_SIZE, AT(accum_iter), 1, 65536, NULL, 0 },
     { "epochs", KEY_NUMBER, AT(epochs), 1e-6, 1e6, NULL, 0 },
@@ -273,6 +277,14 @@ static enum status check(struct reading *r, struct err *e)
         return err_set(e, STATUS_BAD_FORMAT,
                        "%s: \"train\" and \"trainable_mode: mm_stage1\" both say what trains: leave one out",
                        r->path);
+    if (c->trainable_mode == TRAIN_MODE_STAGE1 && train_config_adapts(c))
+        return err_set(e, STATUS_BAD_FORMAT,
+                       "%s: \"trainable_mode: mm_stage1\" trains projections, and adapters, biases and norms "
+                       "are trained without them: leave one out",
+                       r->path);
+    if (c->lora_targets.n > 0 && c->lora_rank == 0)
+        return err_set(e, STATUS_BAD_FORMAT, "%s: \"lora_targets\" is of no use without \"lora_rank\"",
+                       r->path);
     if (c->min_lr > c->lr)
         return err_set(e, STATUS_BAD_FORMAT, "%s: min_lr %g is above lr %g", r->path, c->min_lr, c->lr);
     if (r->in_iterations) {
@@ -298,6 +310,11 @@ enum status train_config_read(struct train_config *c, const char *path, const ch
     if (st == STATUS_OK) st = check(&r, e);
     if (st != STATUS_OK) train_config_free(c);
     return st;
+}
+
+bool train_config_adapts(const struct train_config *c)
+{
+    return c->lora_rank > 0 || c->bias_tuning || c->norm_tuning;
 }
 
 void train_config_free(struct train_config *c)

@@ -38,6 +38,9 @@ struct train_config {
     struct config_list train, freeze; /* patterns of weights' names */
     bool encoders;                    /* train them, too */
     enum train_mode trainable_mode;   /* what trains unless `train` says so */
+    size_t lora_rank;                 /* of adapters (trainee.h); 0: none */
+    struct config_list lora_targets;  /* patterns of the matrices that get them; none: the usual ones */
+    bool bias_tuning, norm_tuning;
 
     size_t batch_size, accum_iter; /* B and A */
     double epochs;                 /* whole, unless max_steps ends the run */
@@ -69,6 +72,8 @@ struct train_config {
  * to train, no data, no place to write to. UNSUPPORTED: fp16. */
 enum status train_config_read(struct train_config *c, const char *path, const char *const *overrides,
                               size_t n, struct err *e);
+/* Whether the run trains beside the model, and saves only that. */
+bool train_config_adapts(const struct train_config *c);
 void train_config_free(struct train_config *c); /* accepts a zeroed one */
 
 #endif

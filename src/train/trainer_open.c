@@ -63,7 +63,13 @@ static enum status trainees_open(struct trainer *t, struct err *e)
                                  .n_only = c->train.n,
                                  .except = c->freeze.item,
                                  .n_except = c->freeze.n,
-                                 .encoders = c->encoders };
+                                 .encoders = c->encoders,
+                                 .lora_rank = (int)c->lora_rank,
+                                 .lora_targets = c->lora_targets.item,
+                                 .n_lora_targets = c->lora_targets.n,
+                                 .bias_tuning = c->bias_tuning,
+                                 .norm_tuning = c->norm_tuning,
+                                 .seed = c->seed };
     const char *patterns[4];
 
     if (c->trainable_mode == TRAIN_MODE_STAGE1) {

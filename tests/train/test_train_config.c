@@ -41,6 +41,29 @@ static void check_refused(const char *yaml, const char *override, const char *wa
     if (strstr(e.text, want) == NULL) fail_msg("\"%s\" does not say \"%s\"", e.text, want);
 }
 
+static void test_adapters(void **state)
+{
+    const char *overrides[] = { "lora_rank=16", "lora_targets=[layers.*.wq.weight, output.weight]",
+                                "norm_tuning=true" };
+    struct train_config c;
+
+    (void)state;
+    read_config(&c, BASE, NULL, 0);
+    assert_false(train_config_adapts(&c));
+    train_config_free(&c);
+    read_config(&c, BASE "bias_tuning: true\n", NULL, 0);
+    assert_true(train_config_adapts(&c) && c.lora_rank == 0);
+    train_config_free(&c);
+    read_config(&c, BASE, overrides, 3);
+    assert_true(train_config_adapts(&c) && c.lora_rank == 16 && c.norm_tuning && !c.bias_tuning);
+    assert_int_equal(c.lora_targets.n, 2);
+    assert_string_equal(c.lora_targets.item[1], "output.weight");
+    train_config_free(&c);
+    check_refused(BASE "lora_rank: -1\n", NULL, "a whole number from 0");
+    check_refused(BASE "lora_targets: output.weight\n", NULL, "without \"lora_rank\"");
+    check_refused(BASE "lora_rank: 2\n", "trainable_mode=mm_stage1", "leave one out");
+}
+
 static void test_defaults(void **state)
 {
     struct train_config c;
@@ -154,10 +177,8 @@ static int teardown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_defaults),
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_values),
-        cmocka_unit_test(test_what_is_wrong),
+        cmocka_unit_test(test_adapters), cmocka_unit_test(test_defaults),      cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_values),   cmocka_unit_test(test_what_is_wrong),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
