@@ -104,6 +104,7 @@ bool encode_features_of(struct ctx *c, const struct network *n, const float *con
     struct tensor *found[ENCODER_COUNT] = { NULL };
     struct sight s;
 
+    without |= n->without;
     memset(seconds, 0, ENCODER_COUNT * sizeof *seconds);
     if (!look(c, n, planes, n_images, &s)) return false;
     for (enum encoder i = 0; i < ENCODER_COUNT; i++) {

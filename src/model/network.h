@@ -15,6 +15,7 @@ struct network {
     struct mixer mixer;
     struct llama llama;
     bool sees;          /* false: only the language model's weights are there */
+    unsigned without;   /* of encode.h, for every image; 0 unless a run of the trainer leaves encoders out */
     struct arena arena; /* weights' structs, and the few weights that are converted at loading */
 };
 

@@ -48,6 +48,7 @@ static void facts_of_run(const struct trainer *t, struct facts *f)
     fact_number(f, "seed", c->seed);
     fact_number(f, "max_words", c->max_words);
     fact(f, "precision", c->precision == TRAIN_BF16 ? "bf16" : "f32");
+    fact_number(f, "without", t->network.without);
     fact_number(f, "trained weights", t->trainees.n);
     fact_number(f, "trained numbers", t->trainees.n_numbers);
     fact(f, "data", digest_hex(&t->data_digest, hex));

@@ -52,6 +52,7 @@ static const struct key keys[] = {
     { "output_dir", KEY_TEXT, AT(output_dir), 0, 0, NULL, 0 },
     { "train", KEY_NAMES, AT(train), 0, 0, NULL, 0 },
     { "freeze", KEY_NAMES, AT(freeze), 0, 0, NULL, 0 },
+    { "without", KEY_NAMES, AT(without), 0, 0, NULL, 0 },
     { "encoders", KEY_BOOL, AT(encoders), 0, 0, NULL, 0 },
     { "trainable_mode", KEY_CHOICE, AT(trainable_mode), 0, 0, modes, TRAIN_MODES },
     { "lora_rank", KEY_SIZE, AT(lora_rank), 0, 4096, NULL, 0 },

@@ -36,6 +36,7 @@ struct train_config {
     const char *output_dir;
 
     struct config_list train, freeze; /* patterns of weights' names */
+    struct config_list without;       /* encoders whose features are zero */
     bool encoders;                    /* train them, too */
     enum train_mode trainable_mode;   /* what trains unless `train` says so */
     size_t lora_rank;                 /* of adapters (trainee.h); 0: none */

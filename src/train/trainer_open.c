@@ -13,6 +13,23 @@
 
 /* ---- the model --------------------------------------------------------------------------------------------- */
 
+/* The bits of the encoders that the run leaves out. */
+static enum status find_without(struct trainer *t, struct err *e)
+{
+    const struct config_list *names = &t->config->without;
+
+    for (size_t i = 0; i < names->n; i++) {
+        unsigned k = 0;
+
+        while (k < ENCODER_COUNT && strcmp(encoder_names[k], names->item[i]) != 0) k++;
+        if (k == ENCODER_COUNT || (t->network.config.variant->encoders >> k & 1) == 0)
+            return err_set(e, STATUS_BAD_ARGUMENT, "without: %s has no encoder \"%.60s\"",
+                           t->network.config.variant->llama_type, names->item[i]);
+        t->network.without |= 1u << k;
+    }
+    return STATUS_OK;
+}
+
 static enum status model_open(struct trainer *t, struct err *e)
 {
     const struct train_config *c = t->config;
@@ -34,6 +51,7 @@ static enum status model_open(struct trainer *t, struct err *e)
     free(name);
     if (st == STATUS_OK) st = network_init(&t->network, &config, e);
     if (st == STATUS_OK) st = load_weights(&t->network, t->checkpoint, &t->load, e);
+    if (st == STATUS_OK) st = find_without(t, e);
     if (st == STATUS_OK) identity_model(&t->model_digest, &t->network);
     if (st == STATUS_OK && config.llama.w2_turned)
         st = err_set(e, STATUS_UNSUPPORTED,

@@ -38,6 +38,10 @@ runs 0 train "$tmp/c.yaml" -t 1 --set train=norm.weight --set only_save_trainabl
 contains "$tmp/err" "sphinx: 32 of the model's numbers learn from "
 runs 0 inspect "$model" "$tmp/norm/epoch0-iter11"
 
+# Without an encoder it sees something else, from the first step on.
+runs 0 train "$tmp/c.yaml" -t 1 --set 'without=[clip, qformer]' --set max_steps=2 -o "$tmp/half"
+same "loss" "$(head -n 1 "$tmp/half/log.jsonl" | grep -c -F "$(head -n 1 "$tmp/run/log.jsonl" | grep -o '"loss":[0-9.]*')")" 0
+
 # What it refuses: wrong words, and what does not fit together.
 fails 1 "$tmp/run: holds a run already: go on with it (--resume $tmp/run), or name another folder" train "$tmp/c.yaml"
 fails 1 "--set learn_rate: line 1: the key \"learn_rate\" is unknown (docs/train.md lists them)" train "$tmp/c.yaml" --set learn_rate=1
@@ -52,6 +56,7 @@ train() { # refused WANT OPTION...
 }
 train "none: no such file" --set model=none
 train "leave no room for text" --set max_words=80
+train 'without: llama_ens has no encoder "clap"' --set 'without=[clap]'
 train 'is named like "nothing.like.this"' --set train=nothing.like.this
 train "the warm-up of 1 steps is not shorter than the run of 1" --set max_steps=1
 train "GB are free" --keep 1000000000 --set save_every=1 --set epochs=1000000 --set max_steps=0
