@@ -89,7 +89,7 @@ static void open_model(struct bench *b, const struct way *way)
     tok_close(t);
     check(network_init(&b->network, &config, &e), &e);
     check(load_weights(&b->network, b->checkpoint, &o, &e), &e);
-    check(trainees_init(&b->trainees, &b->network, &rule, way->bf16, &e), &e);
+    check(trainees_init(&b->trainees, &b->network, &rule, way->bf16, NULL, &e), &e);
 }
 
 static void close_model(struct bench *b)
@@ -164,11 +164,12 @@ static double count_flop(struct bench *b, const struct way *way)
 
 static void step(struct bench *b, struct optimizer *o)
 {
+    struct err e = { 0 };
     double norm;
 
     trainees_zero_grad(&b->trainees);
     micro_batch(b, 1);
-    optimizer_step(o, &b->trainees, 1e-5, b->o.threads, &norm);
+    check(optimizer_step(o, &b->trainees, 1e-5, b->o.threads, &norm, &e), &e);
 }
 
 static int compare_doubles(const void *a, const void *b)

@@ -9,8 +9,8 @@
 
 #include "cli/options.h"
 #include "eval/evaluation.h"
-#include "eval/ranks.h"
 #include "eval/task_list.h"
+#include "ranks/ranks.h"
 
 struct eval_run {
     struct settings *settings; /* borrowed, as are ranks and tasks */

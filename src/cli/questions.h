@@ -8,8 +8,8 @@
 #include <jansson.h>
 
 #include "cli/setup.h"
-#include "eval/ranks.h"
 #include "eval/runner.h"
+#include "ranks/ranks.h"
 
 /* Finds the ranks; all but the first are quiet. Returns an exit code. */
 int questions_begin(struct ranks *r, struct settings *s);

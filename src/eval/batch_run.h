@@ -13,8 +13,8 @@
 #define SPHINX_EVAL_BATCH_RUN_H
 
 #include "eval/batch_list.h"
-#include "eval/ranks.h"
 #include "eval/runner.h"
+#include "ranks/ranks.h"
 
 #include <jansson.h>
 

@@ -18,8 +18,8 @@
 
 #include "eval/log.h"
 #include "eval/metric.h"
-#include "eval/ranks.h"
 #include "eval/runner.h"
+#include "ranks/ranks.h"
 
 #define TRIAL_ERROR_MISSING "image not found: " /* begins the error of a question whose image is not there */
 

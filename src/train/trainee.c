@@ -116,12 +116,17 @@ static void take_over(struct trainee *x, struct tensor *slot, size_t first, uint
 static bool allocate(struct trainees *t, struct trainee *x, const struct param *p)
 {
     struct arena *a = &t->arena;
+    size_t ranks = trainees_ranks(t), room;
 
+    x->share = (x->n + ranks - 1) / ranks;
+    room = ranks * x->share;
+    x->own = (t->comm != NULL ? (size_t)t->comm->rank : 0) * x->share;
+    if (x->own < x->n) x->n_own = x->n - x->own < x->share ? x->n - x->own : x->share;
     x->name = arena_strdup(a, p->name);
-    x->master = arena_calloc(a, x->n, sizeof *x->master);
-    x->grad = arena_calloc(a, x->n, sizeof *x->grad);
-    x->mean = arena_calloc(a, x->n, sizeof *x->mean);
-    x->square = arena_calloc(a, x->n, sizeof *x->square);
+    x->master = arena_calloc(a, room, sizeof *x->master);
+    x->grad = arena_calloc(a, room, sizeof *x->grad);
+    x->mean = arena_calloc(a, x->share, sizeof *x->mean);
+    x->square = arena_calloc(a, x->share, sizeof *x->square);
     if (t->bf16 && p->kind == PARAM_MATRIX) {
         x->rounded = arena_calloc(a, x->n, sizeof *x->rounded);
         if (x->rounded == NULL) return false;
@@ -222,7 +227,7 @@ static void check_filled(struct walk *w)
 }
 
 enum status trainees_init(struct trainees *t, struct network *n, const struct trainee_rule *rule, bool bf16,
-                          struct err *e)
+                          const struct comm *comm, struct err *e)
 {
     struct walk w = { .t = t, .rule = rule };
 
@@ -230,6 +235,7 @@ enum status trainees_init(struct trainees *t, struct network *n, const struct tr
     if (is_small_run(rule) && lay_out(n, rule, &w.err) != STATUS_OK)
         return err_set(e, w.err.code, "%s", w.err.text);
     t->bf16 = bf16;
+    t->comm = comm;
     w.only_used = arena_calloc(&t->arena, rule->n_only, sizeof *w.only_used);
     w.except_used = arena_calloc(&t->arena, rule->n_except, sizeof *w.except_used);
     if (w.only_used == NULL || w.except_used == NULL) err_no_memory(&w.err, "trained weights");
@@ -264,6 +270,19 @@ void trainees_free(struct trainees *t)
 void trainees_zero_grad(struct trainees *t)
 {
     for (size_t i = 0; i < t->n; i++) memset(t->item[i].grad, 0, t->item[i].n * sizeof *t->item[i].grad);
+}
+
+enum status trainee_moment_get(const struct trainees *t, const struct trainee *x, const float *moment,
+                               float *out, struct err *e)
+{
+    if (trainees_ranks(t) > 1) return t->comm->all_gather(t->comm, out, moment, x->share, e);
+    memcpy(out, moment, x->n * sizeof *out);
+    return STATUS_OK;
+}
+
+void trainee_moment_put(const struct trainee *x, float *moment, const float *numbers)
+{
+    memcpy(moment, numbers + x->own, x->n_own * sizeof *moment);
 }
 
 void trainees_round(struct trainees *t, int threads)

@@ -1,4 +1,5 @@
 /* trainer.c - the steps of a run; see trainer.h. */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -107,7 +108,9 @@ static enum status step(struct trainer *t, struct step_result *r, struct err *e)
     trainees_zero_grad(&t->trainees);
     for (size_t i = 0; i < t->config->accum_iter && st == STATUS_OK; i++) st = micro_batch(t, r, e);
     if (st != STATUS_OK) return st;
-    r->skipped = !optimizer_step(&t->optimizer, &t->trainees, r->lr, t->options.threads, &r->grad_norm);
+    st = optimizer_step(&t->optimizer, &t->trainees, r->lr, t->options.threads, &r->grad_norm, e);
+    if (st != STATUS_OK) return st;
+    r->skipped = !isfinite(r->grad_norm);
     advance(&t->position, t->epoch_steps);
     r->step = t->position.step;
     r->seconds = clock_seconds() - began;

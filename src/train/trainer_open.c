@@ -98,7 +98,7 @@ static enum status trainees_open(struct trainer *t, struct err *e)
     t->optimizer = optimizer_default();
     t->optimizer.weight_decay = c->weight_decay;
     t->optimizer.clip = c->clip_grad;
-    return trainees_init(&t->trainees, &t->network, &rule, c->precision == TRAIN_BF16, e);
+    return trainees_init(&t->trainees, &t->network, &rule, c->precision == TRAIN_BF16, NULL, e);
 }
 
 /* ---- the data ---------------------------------------------------------------------------------------------- */

@@ -25,7 +25,8 @@ static inline enum status ranks_gather(const struct comm *c, float *out, const f
     (void)e;
     r->part[c->rank] = x;
     pthread_barrier_wait(&r->barrier);
-    for (int i = 0; i < c->size; i++) memcpy(out + (size_t)i * n, r->part[i], n * sizeof *out);
+    for (int i = 0; i < c->size; i++)
+        if (r->part[i] != out + (size_t)i * n) memcpy(out + (size_t)i * n, r->part[i], n * sizeof *out);
     pthread_barrier_wait(&r->barrier);
     return STATUS_OK;
 }
@@ -40,6 +41,18 @@ static inline enum status ranks_reduce(const struct comm *c, float *x, size_t n,
         x[i] = 0;
         for (int r = 0; r < c->size; r++) x[i] += all[(size_t)r * n + i];
     }
+    free(all);
+    return STATUS_OK;
+}
+
+static inline enum status ranks_reduce_scatter(const struct comm *c, float *x, size_t n, struct err *e)
+{
+    float *all = malloc((size_t)c->size * n * sizeof *all);
+
+    if (all == NULL) abort();
+    memcpy(all, x, (size_t)c->size * n * sizeof *all);
+    ranks_reduce(c, all, (size_t)c->size * n, e);
+    memcpy(x + (size_t)c->rank * n, all + (size_t)c->rank * n, n * sizeof *x);
     free(all);
     return STATUS_OK;
 }
@@ -67,7 +80,9 @@ static inline void ranks_run(int size, void (*run)(const struct comm *comm, void
 
     pthread_barrier_init(&shared.barrier, NULL, (unsigned)size);
     for (int i = 0; i < size; i++) {
-        threads[i] = (struct ranks_thread){ { i, size, ranks_reduce, ranks_gather, &shared }, run, user };
+        threads[i] = (struct ranks_thread){
+            { i, size, ranks_reduce, ranks_gather, ranks_reduce_scatter, &shared }, run, user
+        };
         pthread_create(&handles[i], NULL, ranks_main, &threads[i]);
     }
     for (int i = 0; i < size; i++) pthread_join(handles[i], NULL);

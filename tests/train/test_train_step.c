@@ -106,7 +106,7 @@ static double scheduled_step(struct tiny_model *m, const struct schedule *s, str
     trainees_zero_grad(&m->trainees);
     for (size_t a = 0; a < ACCUMULATE; a++)
         loss += tiny_model_micro_batch(m, (index * ACCUMULATE + a) * BATCH, BATCH, 1.0 / ACCUMULATE);
-    assert_true(optimizer_step(o, &m->trainees, schedule_lr(s, (double)index), m->c.exec.threads, norm));
+    assert_true(tiny_model_update(m, o, schedule_lr(s, (double)index), norm));
     return loss / ACCUMULATE;
 }
 
@@ -349,7 +349,7 @@ static void test_encoders_train(void **state)
     (void)state;
     tiny_model_open(&m, "llama_ens", &rule, false, "auto", 1);
     before = tiny_model_micro_batch(&m, 0, BATCH, 1);
-    assert_true(optimizer_step(&o, &m.trainees, 1e-4, 2, &norm) && norm > 0);
+    assert_true(tiny_model_update(&m, &o, 1e-4, &norm) && norm > 0);
     after = tiny_model_micro_batch(&m, 0, BATCH, 0);
     assert_true(after < before);
     tiny_model_close(&m);
@@ -433,7 +433,7 @@ static void test_bf16(void **state)
     want = (double)*(const float *)golden_tensor(&m, "loss")->data;
     loss = tiny_model_micro_batch(&m, 0, BATCH, 1);
     assert_true(relative(loss, want) < 2e-2 && loss != want);
-    assert_true(optimizer_step(&o, &m.trainees, 1e-4, 2, &norm));
+    assert_true(tiny_model_update(&m, &o, 1e-4, &norm));
     for (size_t i = 0; i < m.trainees.n; i++) {
         const struct trainee *x = &m.trainees.item[i];
 
@@ -462,12 +462,12 @@ static void test_norm_not_finite(void **state)
     before = m.trainees.item[0].master[0];
     for (int i = 0; i < 2; i++) {
         m.trainees.item[m.trainees.n - 1].grad[5] = i == 0 ? INFINITY : NAN;
-        assert_false(optimizer_step(&o, &m.trainees, 1e-3, 2, &norm));
+        assert_false(tiny_model_update(&m, &o, 1e-3, &norm));
     }
     assert_true(!isfinite(norm) && m.trainees.item[0].master[0] == before);
     assert_true(o.steps == 0 && o.skipped == 2 && o.skipped_in_a_row == 2);
     m.trainees.item[m.trainees.n - 1].grad[5] = 0;
-    assert_true(optimizer_step(&o, &m.trainees, 1e-3, 2, &norm));
+    assert_true(tiny_model_update(&m, &o, 1e-3, &norm));
     assert_true(o.steps == 1 && o.skipped == 2 && o.skipped_in_a_row == 0);
     tiny_model_close(&m);
 }
@@ -623,7 +623,7 @@ static void expect_refused(const struct trainee_rule *rule, enum status want, co
 
     tiny_model_open(&m, first != NULL ? "llama_ens_peft" : "llama_ens", first, false, "auto", 1);
     if (want == STATUS_UNSUPPORTED) m.network.llama.layers[1].wq.dtype = DTYPE_Q8_0;
-    assert_int_equal(trainees_init(&t, &m.network, rule, false, &e), want);
+    assert_int_equal(trainees_init(&t, &m.network, rule, false, NULL, &e), want);
     if (strstr(e.text, word) == NULL) fail_msg("\"%s\" does not name %s", e.text, word);
     tiny_model_close(&m);
 }

@@ -118,8 +118,10 @@ static double step_by_hand(struct trainer *t, size_t step, double *norm)
         train_micro_batch(&t->ctx, &t->network, items, 2, 0.5, &loss, &n_targets);
         sum += loss / 2;
     }
-    assert_true(
-        optimizer_step(&t->optimizer, &t->trainees, schedule_lr(&t->schedule, (double)step), 1, norm));
+    assert_int_equal(
+        optimizer_step(&t->optimizer, &t->trainees, schedule_lr(&t->schedule, (double)step), 1, norm, &e),
+        STATUS_OK);
+    assert_true(isfinite(*norm));
     return sum;
 }
 

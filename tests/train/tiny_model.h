@@ -94,8 +94,9 @@ static inline void tiny_model_start(struct tiny_model *m)
 
 /* Everything but the encoders trains, unless a rule is given. name is that of the golden, up to a '-' that of the checkpoint, which llama_ens_peft
  * is only a part of. */
-static inline void tiny_model_open(struct tiny_model *m, const char *name, const struct trainee_rule *rule,
-                                   bool bf16, const char *level, int threads)
+static inline void tiny_model_open_rank(struct tiny_model *m, const char *name,
+                                        const struct trainee_rule *rule, bool bf16, const char *level,
+                                        int threads, const struct comm *comm)
 {
     static const struct trainee_rule all = { 0 };
     char folder[128], golden[128];
@@ -119,10 +120,16 @@ static inline void tiny_model_open(struct tiny_model *m, const char *name, const
     assert_int_equal(load_config(&config, &m->tokenizer, &o, m->checkpoint, &e), STATUS_OK);
     assert_int_equal(network_init(&m->network, &config, &e), STATUS_OK);
     assert_int_equal(load_weights(&m->network, m->checkpoint, &o, &e), STATUS_OK);
-    if (trainees_init(&m->trainees, &m->network, rule != NULL ? rule : &all, bf16, &e) != STATUS_OK)
+    if (trainees_init(&m->trainees, &m->network, rule != NULL ? rule : &all, bf16, comm, &e) != STATUS_OK)
         fail_msg("%s", e.text);
     tiny_model_start(m);
     tiny_model_samples(m);
+}
+
+static inline void tiny_model_open(struct tiny_model *m, const char *name, const struct trainee_rule *rule,
+                                   bool bf16, const char *level, int threads)
+{
+    tiny_model_open_rank(m, name, rule, bf16, level, threads, NULL);
 }
 
 static inline void tiny_model_close(struct tiny_model *m)
@@ -148,6 +155,15 @@ static inline double tiny_model_micro_batch(struct tiny_model *m, size_t first, 
     if (m->c.err.code != STATUS_OK) fail_msg("%s", m->c.err.text);
     assert_true(n_targets > 0);
     return loss;
+}
+
+/* One step of the optimizer; false if it was skipped. */
+static inline bool tiny_model_update(struct tiny_model *m, struct optimizer *o, double lr, double *norm)
+{
+    struct err e = { 0 };
+
+    if (optimizer_step(o, &m->trainees, lr, m->c.exec.threads, norm, &e) != STATUS_OK) fail_msg("%s", e.text);
+    return isfinite(*norm);
 }
 
 #endif

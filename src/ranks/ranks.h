@@ -6,12 +6,11 @@
  *
  * All ranks make the same calls in the same order, also those whose part failed: else the others wait for ever.
  */
-#ifndef SPHINX_EVAL_RANKS_H
-#define SPHINX_EVAL_RANKS_H
+#ifndef SPHINX_RANKS_RANKS_H
+#define SPHINX_RANKS_RANKS_H
 
 #include "core/status.h"
-
-#include <stddef.h>
+#include "tensor/comm.h"
 
 struct ranks {
     int rank, count;
@@ -27,5 +26,8 @@ void ranks_sum(const struct ranks *r, double *x, int n);
 
 /* st, but where it is OK and another rank's is not, CANCELLED: a failure of one is a failure of all. */
 enum status ranks_agree(const struct ranks *r, enum status st, struct err *e);
+
+/* All of them as comm.h has it. */
+struct comm ranks_comm(const struct ranks *r);
 
 #endif
