@@ -31,6 +31,52 @@ static void matches_the_definition(void **state)
     fixture_end(&t);
 }
 
+/* Against the plain definition; with the kernel's gradient or without; the same bits for any number of threads. */
+static void gradients_match(void **state)
+{
+    static const int64_t cases[][5] = { { 1, 1, 1, 1, 7 },   { 2, 3, 5, 17, 7 }, { 11, 8, 8, 48, 7 },
+                                        { 1, 65, 66, 5, 7 }, { 3, 6, 6, 33, 3 }, { 1, 6, 6, 3, 17 } };
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    for (size_t i = 0; i < 2 * sizeof cases / sizeof *cases; i++) {
+        const int64_t *c = cases[i / 2];
+        int64_t rows = c[0] * c[1] * c[2], C = c[3], taps = c[4] * c[4];
+        struct tensor y = random_matrix(&t, rows, C, 1), x = random_matrix(&t, rows, C, (int64_t)i % 3);
+        float *w = random_floats(&t, C * taps), *dx[1 + THREADS_MAX], *dw[1 + THREADS_MAX],
+              *db[1 + THREADS_MAX];
+        bool kernel = i % 2 == 0;
+
+        with_grad(&t, &y, true);
+        for (int side = 0; side <= THREADS_MAX; side++) { /* 0: the definition */
+            const struct backend *b = side == 0 ? t.ref : t.level;
+
+            with_grad(&t, &x, false);
+            dx[side] = x.grad;
+            dw[side] = guarded(&t, C * taps);
+            db[side] = guarded(&t, C);
+            for (int64_t k = 0; k < C * taps; k++) dw[side][k] = 1;
+            for (int64_t k = 0; k < C; k++) db[side][k] = 1;
+            for (int64_t k = 0; k < rows * x.stride; k++) x.grad[k] = 1;
+            t.exec.threads = side == 0 ? 1 : side;
+            b->depthwise_conv_backward(&t.exec, &y, &x, w, kernel ? dw[side] : NULL, kernel ? db[side] : NULL,
+                                       c[1], c[2], (int)c[4]);
+        }
+        for (int side = 1; side <= THREADS_MAX; side++) {
+            for (int64_t k = 0; k < rows * x.stride; k++) assert_true(fabsf(dx[side][k] - dx[0][k]) < 1e-5f);
+            for (int64_t k = 0; k < C * taps; k++)
+                assert_true(fabsf(dw[side][k] - dw[0][k]) < 1e-6f * (float)(rows + 20));
+            for (int64_t k = 0; k < C; k++)
+                assert_true(fabsf(db[side][k] - db[0][k]) < 1e-6f * (float)(rows + 20));
+            assert_memory_equal(dx[side], dx[1], (size_t)(rows * x.stride) * sizeof(float));
+            assert_memory_equal(dw[side], dw[1], (size_t)(C * taps) * sizeof(float));
+            assert_memory_equal(db[side], db[1], (size_t)C * sizeof(float));
+        }
+        buffers_check(&t);
+    }
+    fixture_end(&t);
+}
+
 static void zeros_surround_a_map(void **state)
 {
     struct fixture t;
@@ -74,6 +120,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         EACH_LEVEL(matches_the_definition),
+        EACH_LEVEL(gradients_match),
         cmocka_unit_test(zeros_surround_a_map),
         cmocka_unit_test(patches_are_cut_in_weight_order),
     };

@@ -32,6 +32,7 @@
     X(add_periodic_backward)                                                                                 \
     X(rope)                                                                                                  \
     X(rope_backward)                                                                                         \
+    X(depthwise_conv_backward)                                                                               \
     X(store_rows)
 
 /* Plain C at every level: little work, or work that waits for memory. */
@@ -43,8 +44,7 @@
     X(softmax_top_k)                                                                                         \
     X(softmax_top_k_backward)                                                                                \
     X(patches)                                                                                               \
-    X(patches_backward)                                                                                      \
-    X(depthwise_conv_backward)
+    X(patches_backward)
 
 /* Declares function `name` with the type that the backend table gives `kernel`. */
 #define KERNEL_DECLARE(kernel, name) __typeof__(*((struct backend *)0)->kernel) name;
