@@ -39,8 +39,8 @@ struct feed {
     const struct corpus_type *types;
     size_t n_types;
     struct feed_options options;
-    struct order order; /* of the epoch of the next ticket */
-    uint64_t epoch;     /* the next ticket's */
+    struct blend blend;
+    uint64_t epoch; /* the next ticket's */
     size_t step, micro;
 
     struct slot *slots;
@@ -187,12 +187,12 @@ static struct slot *ticket_take(struct feed *f, size_t *first)
     s->batch.epoch = f->epoch;
     s->batch.step = f->step;
     s->batch.micro = f->micro;
-    *first = f->order.chunk[f->step] + (f->micro * o->ranks + o->rank) * o->micro_batch;
+    *first = blend_first(&f->blend, f->epoch, f->step, f->micro) + o->rank * o->micro_batch;
     if (++f->micro < o->accumulate) return s;
     f->micro = 0;
-    if (++f->step < f->order.n_steps) return s;
+    if (++f->step < f->blend.n_steps) return s;
     f->step = 0;
-    order_shuffle(&f->order, f->types, f->n_types, ++f->epoch);
+    f->epoch++;
     return s;
 }
 
@@ -261,15 +261,14 @@ static enum status begin(struct feed *f, uint64_t epoch, size_t step, struct err
     enum status st = options_check(f, e);
 
     if (st == STATUS_OK)
-        st = order_init(&f->order, f->types, f->n_types, o->micro_batch * o->accumulate * o->ranks, o->seed,
-                        e);
+        st = blend_init(&f->blend, f->types, f->n_types, o->mix, o->n_mix, o->accumulate,
+                        o->micro_batch * o->ranks, o->seed, e);
     if (st != STATUS_OK) return st;
-    if (step >= f->order.n_steps)
+    if (step >= f->blend.n_steps)
         return err_set(e, STATUS_BAD_ARGUMENT, "there is no step %zu in an epoch of %zu", step,
-                       f->order.n_steps);
+                       f->blend.n_steps);
     f->epoch = epoch;
     f->step = step;
-    order_shuffle(&f->order, f->types, f->n_types, epoch);
     f->n_bad_max = (size_t)(o->bad_share * (double)corpus_count(f->corpus));
     st = slots_init(f, e);
     for (; st == STATUS_OK && f->n_threads < o->threads; f->n_threads++)
@@ -318,7 +317,7 @@ void feed_close(struct feed *f)
     }
     pthread_cond_destroy(&f->changed);
     pthread_mutex_destroy(&f->lock);
-    order_free(&f->order);
+    blend_free(&f->blend);
     free(f->slots);
     free(f->threads);
     free(f->bad);
@@ -327,7 +326,7 @@ void feed_close(struct feed *f)
 
 size_t feed_steps(const struct feed *f)
 {
-    return f->order.n_steps;
+    return f->blend.n_steps;
 }
 
 size_t feed_bad(const struct feed *f)

@@ -13,8 +13,8 @@
 #define SPHINX_TRAIN_FEED_H
 
 #include "core/report.h"
+#include "train/blend.h"
 #include "train/feature_cache.h"
-#include "train/order.h"
 
 /* Spec 10 section 5.7. */
 enum feed_view {
@@ -24,8 +24,10 @@ enum feed_view {
 };
 
 struct feed_options {
-    size_t micro_batch; /* B, items at once on this rank */
-    size_t accumulate;  /* A, micro-batches a step */
+    size_t micro_batch;           /* B, items at once on this rank */
+    size_t accumulate;            /* A, micro-batches a step; those of `mix` together, if there is one */
+    const struct blend_part *mix; /* [n_mix] of several types in a step; borrowed during feed_open */
+    size_t n_mix;
     size_t ranks, rank; /* R; a step has B A R items */
     size_t max_words;   /* longest sequence, image words included */
     size_t image_words; /* of an image */

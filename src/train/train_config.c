@@ -18,6 +18,7 @@ enum key_kind {
     KEY_SIZE,       /* size_t */
     KEY_SEED,       /* uint64_t */
     KEY_NUMBER,     /* double */
+    KEY_MIX,        /* struct config_mix */
     KEY_CHOICE,     /* enum */
     KEY_ITERATIONS, /* size_t save_every, in micro-batches: upstream's unit */
 };
@@ -61,6 +62,7 @@ static const struct key keys[] = {
     { "norm_tuning", KEY_BOOL, AT(norm_tuning), 0, 0, NULL, 0 },
     { "batch_size", KEY_SIZE, AT(batch_size), 1, 4096, NULL, 0 },
     { "accum_iter", KEY_SIZE, AT(accum_iter), 1, 65536, NULL, 0 },
+    { "mix", KEY_MIX, AT(mix), 1, 65536, NULL, 0 },
     { "epochs", KEY_NUMBER, AT(epochs), 1e-6, 1e6, NULL, 0 },
     { "max_steps", KEY_SIZE, AT(max_steps), 0, MANY, NULL, 0 },
     { "warmup_epochs", KEY_NUMBER, AT(warmup_epochs), 0, 1e6, NULL, 0 },
@@ -109,6 +111,7 @@ static const struct train_config defaults = {
 struct reading {
     struct train_config *config;
     bool has_meta;
+    bool has_accumulation;
     bool in_iterations; /* save_every counts micro-batches */
     const char *path;   /* of the file, kept */
 };
@@ -199,6 +202,43 @@ static enum status list_read(struct yaml_file *y, const struct key *k, const yam
     return STATUS_OK;
 }
 
+struct mix_reading {
+    const struct key *key;
+    struct config_mix *mix;
+};
+
+static enum status mix_pair_read(struct yaml_file *y, const char *name, const yaml_node_t *key,
+                                 const yaml_node_t *value, void *user)
+{
+    struct mix_reading *r = user;
+    const char *text = yaml_scalar(value);
+    double n_micro;
+    enum status st;
+
+    (void)key;
+    if (text == NULL) return refuse(y, value, r->key, "a number of micro-batches for each type", NULL);
+    st = number_read(y, r->key, value, text, &n_micro);
+    if (st != STATUS_OK) return st;
+    r->mix->type[r->mix->n] = arena_strdup(y->arena, name);
+    r->mix->n_micro[r->mix->n] = (size_t)n_micro;
+    return r->mix->type[r->mix->n++] != NULL ? STATUS_OK : err_no_memory(y->err, y->path);
+}
+
+static enum status mix_read(struct yaml_file *y, const struct key *k, const yaml_node_t *value,
+                            struct config_mix *mix)
+{
+    size_t n;
+
+    if (value->type != YAML_MAPPING_NODE)
+        return refuse(y, value, k, "a number of micro-batches for each type (\"{caption: 10, text: 1}\")",
+                      NULL);
+    n = (size_t)(value->data.mapping.pairs.top - value->data.mapping.pairs.start);
+    *mix = (struct config_mix){ .type = arena_calloc(y->arena, n, sizeof *mix->type),
+                                .n_micro = arena_calloc(y->arena, n, sizeof *mix->n_micro) };
+    if (mix->type == NULL || mix->n_micro == NULL) return err_no_memory(y->err, y->path);
+    return yaml_pairs(y, value, mix_pair_read, &(struct mix_reading){ k, mix });
+}
+
 /* ---- keys -------------------------------------------------------------------------------------------------- */
 
 static enum status unknown_key(struct yaml_file *y, const char *name, const yaml_node_t *key)
@@ -229,7 +269,9 @@ static enum status pair_read(struct yaml_file *y, const char *name, const yaml_n
     }
     if (value->type == YAML_SCALAR_NODE && text == NULL) return STATUS_OK;
     if (k->kind == KEY_PATHS || k->kind == KEY_NAMES) return list_read(y, k, value, field);
+    if (k->kind == KEY_MIX) return mix_read(y, k, value, field);
     if (text == NULL) return refuse(y, value, k, "a text or a number", NULL);
+    if (k->offset == AT(accum_iter)) r->has_accumulation = true;
     if (k->offset == AT(save_every)) r->in_iterations = k->kind == KEY_ITERATIONS;
     return scalar_read(y, k, value, text, field);
 }
@@ -258,10 +300,28 @@ static enum status override_read(struct reading *r, const char *text, struct err
 
 /* ---- what must agree ----------------------------------------------------------------------------------------- */
 
+/* A step of a mix has as many micro-batches as the mix says. */
+static enum status check_mix(const struct reading *r, struct err *e)
+{
+    struct train_config *c = r->config;
+    size_t n_micro = 0;
+
+    for (size_t i = 0; i < c->mix.n; i++) n_micro += c->mix.n_micro[i];
+    if (c->mix.n == 0) return STATUS_OK;
+    if (r->has_accumulation && n_micro != c->accum_iter)
+        return err_set(e, STATUS_BAD_FORMAT,
+                       "%s: accum_iter: a step of the mix has %zu micro-batches, not %zu: leave it out",
+                       r->path, n_micro, c->accum_iter);
+    c->accum_iter = n_micro;
+    return STATUS_OK;
+}
+
 static enum status check(struct reading *r, struct err *e)
 {
     struct train_config *c = r->config;
+    enum status st = check_mix(r, e);
 
+    if (st != STATUS_OK) return st;
     if (c->data_config == NULL && r->has_meta) c->data_config = r->path;
     if (c->model.n == 0)
         return err_set(e, STATUS_BAD_FORMAT, "%s: no key \"model\" says what to train", r->path);

@@ -28,6 +28,12 @@ struct config_list {
     size_t n;
 };
 
+/* Micro-batches of a step, by type. */
+struct config_mix {
+    const char **type;
+    size_t *n_micro, n;
+};
+
 struct train_config {
     struct config_list model;                               /* paths, at least one */
     const char *llama_type, *llama_config, *tokenizer_path; /* NULL: found beside the weights */
@@ -44,6 +50,7 @@ struct train_config {
     bool bias_tuning, norm_tuning;
 
     size_t batch_size, accum_iter; /* B and A */
+    struct config_mix mix;         /* none: a step's items are all of one type */
     double epochs;                 /* whole, unless max_steps ends the run */
     size_t max_steps;              /* 0: as many as the epochs have */
     double warmup_epochs;

@@ -119,6 +119,8 @@ struct feed_options trainer_feed_options(const struct trainer *t)
     return (struct feed_options){
         .micro_batch = c->batch_size,
         .accumulate = c->accum_iter,
+        .mix = t->mix,
+        .n_mix = c->mix.n,
         .ranks = 1,
         .max_words = c->max_words,
         .image_words = t->network.sees ? (size_t)encode_words(&t->network) : 0,
@@ -147,7 +149,7 @@ enum status trainer_check_sight(const struct trainer *t, const struct corpus *c,
 }
 
 /* Of what decides the order of the items. */
-static void data_digest(const struct corpus *c, struct digest *d)
+static void data_digest(const struct corpus *c, const struct config_mix *mix, struct digest *d)
 {
     const struct corpus_type *types;
     const struct corpus_file *files;
@@ -164,6 +166,10 @@ static void data_digest(const struct corpus *c, struct digest *d)
         digest_text(&m, types[i].name);
         digest_number(&m, (int64_t)types[i].end);
     }
+    for (size_t i = 0; i < mix->n; i++) {
+        digest_text(&m, mix->type[i]);
+        digest_number(&m, (int64_t)mix->n_micro[i]);
+    }
     digest_end(&m, d);
 }
 
@@ -174,13 +180,16 @@ static enum status data_open(struct trainer *t, struct err *e)
 
     if (st == STATUS_OK) st = trainer_check_sight(t, t->corpus, e);
     if (st != STATUS_OK) return st;
-    data_digest(t->corpus, &t->data_digest);
+    data_digest(t->corpus, &c->mix, &t->data_digest);
     if (t->network.sees && !train_encoders_learn(&t->network) &&
         c->image_transform != TRAIN_RANDOM_RESIZED_CROP && c->feature_cache > 0)
         st = feature_cache_open(&t->cache, (uint64_t)c->feature_cache << 20, e);
     if (st != STATUS_OK) return st;
     t->items = calloc(c->batch_size, sizeof *t->items);
-    return t->items != NULL ? STATUS_OK : err_no_memory(e, "a micro-batch");
+    t->mix = calloc(c->mix.n + 1, sizeof *t->mix);
+    for (size_t i = 0; i < c->mix.n && t->mix != NULL; i++)
+        t->mix[i] = (struct blend_part){ .type = c->mix.type[i], .n_micro = c->mix.n_micro[i] };
+    return t->items != NULL && t->mix != NULL ? STATUS_OK : err_no_memory(e, "a micro-batch");
 }
 
 static enum status feed_begin(struct trainer *t, struct err *e)
@@ -279,5 +288,6 @@ void trainer_close(struct trainer *t)
     arena_free(&t->arena);
     free(t->config_json);
     free(t->items);
+    free(t->mix);
     free(t);
 }

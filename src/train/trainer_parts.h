@@ -40,6 +40,7 @@ struct trainer {
     struct corpus *corpus;
     struct digest data_digest;
     struct corpus *validation; /* NULL: there is none */
+    struct blend_part *mix;    /* [config->mix.n] */
     struct feed *feed;
     struct feature_cache *cache; /* NULL: encoders learn, or images are cropped anew each time */
     struct train_item *items;    /* [B] */

@@ -10,6 +10,7 @@ static enum status open_feed(const struct trainer *t, struct feed **f, struct er
 
     o.micro_batch = 1;
     o.accumulate = 1;
+    o.n_mix = 0;
     return feed_open(f, t->validation, t->tokenizer, &o, 0, 0, e);
 }
 

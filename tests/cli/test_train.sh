@@ -100,6 +100,19 @@ fails_with unseen.jsonl "unseen.jsonl, line 1: $tmp/none.png: "
 data good.jsonl
 fails_with good.jsonl "type \"default\" has 9 items" --set accum_iter=10
 
+
+# Several types in each step.
+for i in 1 2 3 4; do echo "Line $i of a text"; done >"$tmp/lines.txt"
+sed '/^data_config\|^accum_iter\|^batch_size\|^max_steps\|^warmup/d' "$tmp/c.yaml" >"$tmp/mix.yaml"
+cat >>"$tmp/mix.yaml" <<END
+META: [{path: good.jsonl, type: talk}, {path: lines.txt, type: text}]
+mix: {talk: 2, text: 1}
+batch_size: 1
+END
+runs 0 train "$tmp/mix.yaml" -t 1 -o "$tmp/mixed"
+contains "$tmp/err" "learn from 13 items, 3 a step, in 4 steps (4 an epoch)"
+runs 1 train "$tmp/mix.yaml" -o "$tmp/no" --set 'mix={talk: 2}'
+contains "$tmp/err" 'the data has items of type "text", and the mix has none'
 runs 2 train
 left=$(find "$tmp" -name 'no' -o -name '*.tmp-*')
 [ -z "$left" ] || failed "left behind: $left"

@@ -127,6 +127,23 @@ static void test_values(void **state)
     train_config_free(&c);
 }
 
+static void test_mix(void **state)
+{
+    struct train_config c;
+
+    (void)state;
+    read_config(&c, BASE "mix: {caption: 10, text: 1}\nsave_iteration_interval: 22\n", NULL, 0);
+    assert_int_equal(c.mix.n, 2);
+    assert_string_equal(c.mix.type[1], "text");
+    assert_true(c.mix.n_micro[0] == 10 && c.mix.n_micro[1] == 1 && c.accum_iter == 11 && c.save_every == 2);
+    train_config_free(&c);
+    check_refused(BASE "mix: 3\n", NULL, "line 4: mix: want a number of micro-batches for each type");
+    check_refused(BASE "mix: {a: 0}\n", NULL, "line 4: mix: want a whole number from 1 to 65536, not \"0\"");
+    check_refused(BASE "mix: {a: 1, a: 2}\n", NULL, "the key \"a\" is there twice");
+    check_refused(BASE "mix: {a: 1, b: 2}\naccum_iter: 4\n", NULL,
+                  "a step of the mix has 3 micro-batches, not 4");
+}
+
 static void test_what_is_wrong(void **state)
 {
     (void)state;
@@ -178,7 +195,7 @@ int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_adapters), cmocka_unit_test(test_defaults),      cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_values),   cmocka_unit_test(test_what_is_wrong),
+        cmocka_unit_test(test_values),   cmocka_unit_test(test_what_is_wrong), cmocka_unit_test(test_mix),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
