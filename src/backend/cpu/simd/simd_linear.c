@@ -173,15 +173,25 @@ static void pack_rows(const struct gemm *g, int64_t m, int64_t rows, int64_t k, 
         panel_turn(g->a + (m + r) * g->ld_a + k, g->ld_a, min_i64(ROWS, rows - r), count, dst, ROWS, ROWS);
 }
 
-/* a's element (m, k) lies at a[k * ld + m]. */
+/* a's element (m, k) lies at a[k * ld + m]. A few of a's rows at a time, so that their lines are still in the first cache when the next
+ * panel takes its part of them. */
 static void pack_columns(const struct gemm *g, int64_t m, int64_t rows, int64_t k, int64_t count, float *dst)
 {
-    for (int64_t r = 0; r < rows; r += ROWS) {
-        int64_t wide = min_i64(ROWS, rows - r);
+    enum { TOGETHER = 16 };
+    int64_t whole = rows / ROWS * ROWS;
 
-        for (int64_t i = 0; i < count; i++, dst += ROWS) {
-            memset(dst, 0, ROWS * sizeof *dst);
-            memcpy(dst, g->a + (k + i) * g->ld_a + m + r, (size_t)wide * sizeof *dst);
+    for (int64_t i0 = 0; i0 < count; i0 += TOGETHER) {
+        int64_t i1 = min_i64(count, i0 + TOGETHER);
+        const float *from = g->a + k * g->ld_a + m;
+
+        for (int64_t r = 0; r < whole; r += ROWS)
+            for (int64_t i = i0; i < i1; i++)
+                memcpy(dst + r * count + i * ROWS, from + i * g->ld_a + r, ROWS * sizeof *dst);
+        for (int64_t i = i0; i < i1 && whole < rows; i++) {
+            float *to = dst + whole * count + i * ROWS;
+
+            memset(to, 0, ROWS * sizeof *to);
+            memcpy(to, from + i * g->ld_a + whole, (size_t)(rows - whole) * sizeof *to);
         }
     }
 }
@@ -350,12 +360,43 @@ void SIMD_NAME(linear_transposed)(const struct exec *e, float *out, int64_t ld_o
     SIMD_NAME(gemm)(e, &g);
 }
 
+/* dw [n, 1] += dy^T x of one column, which a bias is. Threads take columns of dy; rows are summed by K_BLOCK, as in the product. */
+static void column_grad(const struct exec *e, float *dw, int64_t ld_dw, const float *dy, int64_t ld_dy,
+                        const float *x, int64_t ld_x, int64_t rows, int64_t n)
+{
+    enum { WIDE = 64 };
+
+#pragma omp parallel for num_threads(threads_for(e, rows *n)) schedule(static)
+    for (int64_t c = 0; c < n; c += WIDE) {
+        int64_t wide = min_i64(WIDE, n - c);
+
+        for (int64_t t0 = 0; t0 < rows; t0 += K_BLOCK) {
+            float sum[WIDE] = { 0 };
+
+            for (int64_t t = t0; t < min_i64(rows, t0 + K_BLOCK); t++) {
+                const float *from = dy + t * ld_dy + c;
+                float by = x[t * ld_x];
+
+                if (wide == WIDE)
+                    for (int i = 0; i < WIDE; i++) sum[i] += by * from[i];
+                else
+                    for (int64_t i = 0; i < wide; i++) sum[i] += by * from[i];
+            }
+            for (int64_t i = 0; i < wide; i++) dw[(c + i) * ld_dw] += sum[i];
+        }
+    }
+}
+
 void SIMD_NAME(linear_weight_grad)(const struct exec *e, float *dw, int64_t ld_dw, const float *dy,
                                    int64_t ld_dy, const float *x, int64_t ld_x, int64_t rows, int64_t n,
                                    int64_t k)
 {
     struct gemm g = { .M = n, .N = k, .K = rows };
 
+    if (k == 1) {
+        column_grad(e, dw, ld_dw, dy, ld_dy, x, ld_x, rows, n);
+        return;
+    }
     g.c = dw;
     g.ld_c = ld_dw;
     g.accumulate = true;

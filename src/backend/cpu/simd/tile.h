@@ -76,8 +76,11 @@ static inline void tiles(int64_t k, const float *a, const float *b, const float 
  * beyond the last column is left alone. dst is where the row begins in the first panel. */
 static inline void spread_row(const float *row, int64_t columns, int64_t count, float *dst)
 {
-    for (int64_t c = 0; c < columns; c += COLUMNS, dst += COLUMNS * count)
-        memcpy(dst, row + c, (size_t)min_i64(COLUMNS, columns - c) * sizeof *dst);
+    int64_t c = 0;
+
+    for (; c + COLUMNS <= columns; c += COLUMNS, dst += COLUMNS * count)
+        memcpy(dst, row + c, COLUMNS * sizeof *dst);
+    if (c < columns) memcpy(dst, row + c, (size_t)(columns - c) * sizeof *dst);
 }
 
 /* dst[i * step + r] = rows[r][i] for four rows: blocks of 4 x 4 turned in registers. */
@@ -109,6 +112,27 @@ static inline void transpose_four(const float *const rows[4], int64_t k, float *
         for (int r = 0; r < 4; r++) memcpy(dst + i * step + r, (const char *)(rows[r] + i), sizeof(float));
 }
 
+/* The same for two rows. */
+static inline void transpose_two(const float *row0, const float *row1, int64_t k, float *dst, int64_t step)
+{
+    int64_t i = 0;
+
+    for (; i + 4 <= k; i += 4) {
+        v4f r0, r1, pair[2];
+
+        memcpy(&r0, row0 + i, sizeof r0);
+        memcpy(&r1, row1 + i, sizeof r1);
+        pair[0] = __builtin_shufflevector(r0, r1, 0, 4, 1, 5);
+        pair[1] = __builtin_shufflevector(r0, r1, 2, 6, 3, 7);
+        for (int j = 0; j < 4; j++)
+            memcpy(dst + (i + j) * step, (const float *)&pair[j / 2] + j % 2 * 2, 2 * sizeof *dst);
+    }
+    for (; i < k; i++) {
+        dst[i * step] = row0[i];
+        dst[i * step + 1] = row1[i];
+    }
+}
+
 /* A panel `width` wide whose row r lies at from + r * ld: turned from [width][k] to [k][width], `step` apart, zero from `rows` on. */
 static inline void panel_turn(const float *from, int64_t ld, int64_t rows, int64_t k, float *dst, int width,
                               int64_t step)
@@ -121,6 +145,8 @@ static inline void panel_turn(const float *from, int64_t ld, int64_t rows, int64
 
         transpose_four(four, k, dst + r, step);
     }
+    for (; r + 2 <= width && r + 2 <= rows; r += 2)
+        transpose_two(from + r * ld, from + (r + 1) * ld, k, dst + r, step);
     for (; r < width; r++)
         for (int64_t i = 0; i < k; i++) dst[i * step + r] = r < rows ? from[r * ld + i] : 0;
 }
