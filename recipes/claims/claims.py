@@ -217,6 +217,7 @@ def main() -> None:
     wanted = args.only.split(",")
     if "views" in wanted and args.views is None:
         parser.error("--views: the config.json of a model with five views is needed to compare views")
+    os.makedirs(os.path.join(args.out, "data"), exist_ok=True)
     b = Bench(args)
     text = (f"# What mixing brings\n\nWritten by `recipes/claims/claims.py`: {args.steps} steps of 16 conversations a run, {args.seeds} seeds, "
             f"{args.questions} held-out questions a task; in brackets the least and the most over seeds.\n\n")
