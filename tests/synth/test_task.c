@@ -454,12 +454,59 @@ static void test_tasks(void **state)
     end(&f);
 }
 
+/* The word of the cell that holds the pixel (x, y). */
+static const char *cell_word(const struct fixture *f, double x, double y, char *word, size_t size)
+{
+    const struct image *im = &f->picture.im;
+    struct img_square square = img_square_of(IMG_TRANSFORM_PADDED_RESIZE, im->width, im->height);
+    struct img_point p = img_square_from_pixels(&square, (struct img_point){ x, y });
+    const char *text = prose_text(&f->q.answer);
+
+    for (int skip = 8 * (int)(8 * p.y) + (int)(8 * p.x); skip > 0; skip--) text += strcspn(text, " ") + 1;
+    snprintf(word, size, "%.*s", (int)strcspn(text, " "), text);
+    return word;
+}
+
+/* 64 words, and in the middle of every shape that nothing covers stands its shape, and its color. */
+static void test_cells(void **state)
+{
+    struct fixture f;
+    size_t n = 0, wrong = 0;
+    char word[32];
+
+    (void)state;
+    begin(&f);
+    for (int i = 0; i < SCENES; i++) {
+        next(&f);
+        for (unsigned turn = 0; turn < 2; turn++) {
+            size_t spaces = 0;
+
+            if (!ask(&f, TASK_CELLS, turn)) continue;
+            for (const char *c = prose_text(&f.q.answer); *c != '\0'; c++) spaces += *c == ' ';
+            assert_int_equal(spaces, 63);
+            for (size_t k = 0; k < f.s.n_items; k++) {
+                const struct item *t = &f.s.items[k];
+                const double *box = f.picture.place[k].box;
+
+                if (t->kind != ITEM_SHAPE || !t->large || t->behind >= 0) continue;
+                cell_word(&f, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, word, sizeof word);
+                n++;
+                wrong += strcmp(word, turn == 0 ? shape_names[t->shape] : color_names[t->color]) != 0;
+            }
+        }
+    }
+    assert_true(n > 100);
+    assert_true(wrong <= n / 50); /* a neighbor may cover more of the cell */
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_questions), cmocka_unit_test(test_choices),   cmocka_unit_test(test_statements),
         cmocka_unit_test(test_referring), cmocka_unit_test(test_detection), cmocka_unit_test(test_category),
         cmocka_unit_test(test_poses),     cmocka_unit_test(test_charts),    cmocka_unit_test(test_tasks),
+        cmocka_unit_test(test_cells),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
