@@ -9,12 +9,14 @@
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "cli/progress_bar.h"
+#include "cli/questions.h"
 #include "train/trainer.h"
 
 enum { WINDOW = 50 }; /* steps that the progress line averages over */
 
 struct training {
     const struct settings *settings;
+    struct ranks ranks;
     struct progress_bar bar;
     struct report report;
     struct step_result last[WINDOW]; /* a ring */
@@ -103,7 +105,7 @@ static char *quoted(const char *key, const char *value)
 }
 
 /* What the command line says comes after the file. */
-static int config_read(struct train_config *c, const struct settings *s)
+static enum status config_read(struct train_config *c, const struct settings *s, struct err *e)
 {
     const char *const own[][2] = { { "output_dir", s->output },
                                    { "keep", s->keep },
@@ -112,43 +114,53 @@ static int config_read(struct train_config *c, const struct settings *s)
     const char **overrides = calloc(s->keys.count + N_OWN, sizeof *overrides);
     char *text[N_OWN] = { NULL };
     size_t n = 0;
-    struct err e = { 0 };
-    int code = overrides != NULL ? CODE_OK : fail("out of memory for the configuration");
+    enum status st = overrides != NULL ? STATUS_OK : err_no_memory(e, "the configuration");
 
-    for (; code == CODE_OK && n < s->keys.count; n++) overrides[n] = s->keys.item[n];
-    for (size_t i = 0; code == CODE_OK && i < N_OWN; i++) {
+    for (; st == STATUS_OK && n < s->keys.count; n++) overrides[n] = s->keys.item[n];
+    for (size_t i = 0; st == STATUS_OK && i < N_OWN; i++) {
         if (own[i][1] == NULL) continue;
         overrides[n++] = text[i] = quoted(own[i][0], own[i][1]);
-        if (text[i] == NULL) code = fail("out of memory for the configuration");
+        if (text[i] == NULL) st = err_no_memory(e, "the configuration");
     }
-    if (code == CODE_OK && train_config_read(c, s->operands.item[0], overrides, n, &e) != STATUS_OK)
-        code = fail("%s", e.text);
+    if (st == STATUS_OK) st = train_config_read(c, s->operands.item[0], overrides, n, e);
     for (size_t i = 0; i < N_OWN; i++) free(text[i]);
     free(overrides);
-    return code;
+    return st;
 }
 
 /* ---- the run ----------------------------------------------------------------------------------------------- */
 
-static void say_begin(const struct trainer *r, const struct train_config *c)
+static void say_begin(const struct training *t, const struct trainer *r, const struct train_config *c)
 {
     struct trainer_info info = trainer_info(r);
 
     message("%zu of the model's numbers learn from %zu items, %zu a step, in %zu steps (%zu an epoch)",
-            info.n_trained, info.n_items, c->batch_size * c->accum_iter, info.n_steps, info.epoch_steps);
+            info.n_trained, info.n_items, c->batch_size * c->accum_iter * (size_t)t->ranks.count,
+            info.n_steps, info.epoch_steps);
     if (info.n_done > 0) message("going on after step %zu", info.n_done);
+}
+
+/* Of several processes one tells, where all failed alike. */
+static int say_failure(const struct training *t, enum status st, const struct err *e)
+{
+    bool tells;
+
+    if (ranks_failed(&t->ranks, st, &tells) == 0) return CODE_INTERRUPTED;
+    return tells ? fail("%s", e->text) : CODE_FAILED;
 }
 
 static int say_end(struct training *t, const struct trainer *r, enum status st, const struct err *e)
 {
     size_t n_bad = trainer_info(r).n_bad;
+    int code = st == STATUS_OK ? CODE_OK : CODE_INTERRUPTED;
 
     progress_bar_clear(&t->bar);
-    if (st != STATUS_OK && st != STATUS_CANCELLED) return fail("%s", e->text);
-    if (!t->settings->quiet && n_bad > 0) message("%zu items failed, others took their place", n_bad);
-    if (!t->settings->quiet && t->saved != NULL) message("written: %s", t->saved);
-    if (!t->settings->quiet && st == STATUS_CANCELLED) message("%s", e->text);
-    return st == STATUS_OK ? CODE_OK : CODE_INTERRUPTED;
+    if (st != STATUS_OK) code = say_failure(t, st, e);
+    if (code == CODE_FAILED || t->settings->quiet) return code;
+    if (n_bad > 0) message("%zu items failed, others took their place", n_bad);
+    if (t->saved != NULL) message("written: %s", t->saved);
+    if (st == STATUS_CANCELLED) message("%s", e->text);
+    return code;
 }
 
 static int run(struct training *t, const struct train_config *c)
@@ -156,6 +168,7 @@ static int run(struct training *t, const struct train_config *c)
     const struct settings *s = t->settings;
     struct trainer_options o = { .threads = s->model.threads > 0 ? s->model.threads : cpu_threads_default(),
                                  .cpu = s->model.cpu,
+                                 .ranks = &t->ranks,
                                  .resume = s->resume };
     struct train_listener l = {
         .step = on_step, .validated = on_validated, .saved = on_saved, .user = t, .report = &t->report
@@ -165,12 +178,10 @@ static int run(struct training *t, const struct train_config *c)
     enum status st;
     int code;
 
-    if (trainer_open(&r, c, &o, &l, &e) != STATUS_OK) {
-        progress_bar_clear(&t->bar);
-        return fail("%s", e.text);
-    }
+    st = trainer_open(&r, c, &o, &l, &e);
     progress_bar_clear(&t->bar);
-    if (!s->quiet) say_begin(r, c);
+    if (st != STATUS_OK) return say_failure(t, st, &e);
+    if (!s->quiet) say_begin(t, r, c);
     interrupt_begin(NULL);
     st = trainer_run(r, &e);
     interrupt_end();
@@ -183,15 +194,22 @@ int cmd_train(struct settings *s)
 {
     struct training t = { .settings = s };
     struct train_config c;
-    int code = config_read(&c, s);
+    struct err e = { 0 };
+    enum status st;
+    int code = questions_begin(&t.ranks, s);
 
     if (code != CODE_OK) return code;
     t.report = (struct report){
         .progress = on_progress, .warn = on_warning, .user = &t, .cancel = interrupt_flag()
     };
     progress_bar_init(&t.bar, s->quiet);
-    code = run(&t, &c);
+    st = config_read(&c, s, &e);
+    if (ranks_agree(&t.ranks, st, &e) == STATUS_OK)
+        code = run(&t, &c);
+    else
+        code = say_failure(&t, e.code, &e);
+    if (st == STATUS_OK) train_config_free(&c);
     free(t.saved);
-    train_config_free(&c);
+    ranks_end(&t.ranks);
     return code;
 }

@@ -149,6 +149,15 @@ struct comm ranks_comm(const struct ranks *r)
 
 #endif
 
+int ranks_failed(const struct ranks *r, enum status st, bool *tells)
+{
+    double failed = st != STATUS_OK && st != STATUS_CANCELLED, n[2] = { failed, r->rank == 0 ? failed : 0 };
+
+    ranks_sum(r, n, 2);
+    *tells = failed > 0 && (r->rank == 0 || n[1] == 0);
+    return (int)n[0];
+}
+
 enum status ranks_agree(const struct ranks *r, enum status st, struct err *e)
 {
     double failed = st != STATUS_OK;

@@ -27,6 +27,10 @@ void ranks_sum(const struct ranks *r, double *x, int n);
 /* st, but where it is OK and another rank's is not, CANCELLED: a failure of one is a failure of all. */
 enum status ranks_agree(const struct ranks *r, enum status st, struct err *e);
 
+/* On how many ranks st is a failure of their own, neither OK nor CANCELLED. *tells: whether this one is to say so: the first if it is among them,
+ * else each of them. */
+int ranks_failed(const struct ranks *r, enum status st, bool *tells);
+
 /* All of them as comm.h has it. */
 struct comm ranks_comm(const struct ranks *r);
 

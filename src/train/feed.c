@@ -190,7 +190,8 @@ static struct slot *ticket_take(struct feed *f, size_t *first)
     *first = blend_first(&f->blend, f->epoch, f->step, f->micro) + o->rank * o->micro_batch;
     if (++f->micro < o->accumulate) return s;
     f->micro = 0;
-    if (++f->step < f->blend.n_steps) return s;
+    f->step += o->stride > 1 ? o->stride : 1;
+    if (f->step < f->blend.n_steps) return s;
     f->step = 0;
     f->epoch++;
     return s;

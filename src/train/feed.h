@@ -29,6 +29,7 @@ struct feed_options {
     const struct blend_part *mix; /* [n_mix] of several types in a step; borrowed during feed_open */
     size_t n_mix;
     size_t ranks, rank; /* R; a step has B A R items */
+    size_t stride;      /* from step to step: as many are left out, less one; 0: 1 */
     size_t max_words;   /* longest sequence, image words included */
     size_t image_words; /* of an image */
     int image_size;

@@ -44,7 +44,7 @@ static void facts_of_run(const struct trainer *t, struct facts *f)
     fact(f, "format", FORMAT);
     fact(f, "model", digest_hex(&t->model_digest, hex));
     fact_number(f, "batch_size", c->batch_size);
-    fact_number(f, "accum_iter", c->accum_iter);
+    fact_number(f, "accum_iter", c->accum_iter * (size_t)t->ranks.count); /* of all ranks */
     fact_number(f, "seed", c->seed);
     fact_number(f, "max_words", c->max_words);
     fact(f, "precision", c->precision == TRAIN_BF16 ? "bf16" : "f32");
@@ -70,14 +70,31 @@ uint64_t run_state_bytes(const struct trainer *t)
     return (uint64_t)t->trainees.n_numbers * PARTS * sizeof(float);
 }
 
-static enum status put_all(const struct trainer *t, struct safetensors_writer *w, struct err *e)
+/* Room for the moments of any of the weights; NULL without memory. */
+static float *room_for_one(const struct trainer *t)
 {
-    enum status st = STATUS_OK;
+    size_t most = 1;
 
     for (size_t i = 0; i < t->trainees.n; i++)
-        for (int k = 0; k < PARTS && st == STATUS_OK; k++)
-            st = safetensors_writer_put(w, part_of(&t->trainees.item[i], k),
-                                        t->trainees.item[i].n * sizeof(float), e);
+        if (t->trainees.item[i].share > most) most = t->trainees.item[i].share;
+    return malloc(most * trainees_ranks(&t->trainees) * sizeof(float));
+}
+
+/* All ranks go through all of it, also when writing has failed. w NULL: on this rank nothing is written. */
+static enum status put_all(const struct trainer *t, struct safetensors_writer *w, float *room, struct err *e)
+{
+    enum status st = STATUS_OK, gathered = STATUS_OK;
+
+    for (size_t i = 0; i < t->trainees.n; i++) {
+        const struct trainee *x = &t->trainees.item[i];
+
+        for (int k = 0; k < PARTS && gathered == STATUS_OK; k++) {
+            if (k > 0) gathered = trainee_moment_get(&t->trainees, x, part_of(x, k), room, e);
+            if (st == STATUS_OK) st = gathered;
+            if (st == STATUS_OK && w != NULL)
+                st = safetensors_writer_put(w, k > 0 ? room : x->master, x->n * sizeof *room, e);
+        }
+    }
     return st;
 }
 
@@ -97,12 +114,13 @@ static bool specs_make(const struct trainer *t, struct tensor_spec *specs, struc
     return true;
 }
 
-enum status run_state_write(const struct trainer *t, const char *folder, struct err *e)
+enum status run_state_write(struct trainer *t, const char *folder, struct err *e)
 {
     char *path = path_join(folder, RUN_STATE_NAME);
     struct safetensors_writer w = { 0 };
     struct arena a = { 0 };
     struct tensor_spec *specs = arena_calloc(&a, PARTS * t->trainees.n, sizeof *specs);
+    float *room = room_for_one(t);
     struct facts f = { .n = 0 };
     enum status st = STATUS_OK;
 
@@ -113,13 +131,30 @@ enum status run_state_write(const struct trainer *t, const char *folder, struct 
     fact_number(&f, "optimizer_steps", (uint64_t)t->optimizer.steps);
     fact_number(&f, "skipped", (uint64_t)t->optimizer.skipped);
     fact_number(&f, "skipped_in_a_row", (uint64_t)t->optimizer.skipped_in_a_row);
-    if (path == NULL || specs == NULL || !specs_make(t, specs, &a)) st = err_no_memory(e, "a checkpoint");
+    if (path == NULL || specs == NULL || room == NULL || !specs_make(t, specs, &a))
+        st = err_no_memory(e, "a checkpoint");
     if (st == STATUS_OK) st = safetensors_writer_open(&w, path, specs, PARTS * t->trainees.n, f.pair, f.n, e);
-    if (st == STATUS_OK) st = put_all(t, &w, e);
+    if (st == STATUS_OK) {
+        t->met = true;
+        st = ranks_agree(&t->ranks, st, e);
+    }
+    if (st == STATUS_OK) st = put_all(t, &w, room, e);
     if (st == STATUS_OK) st = safetensors_writer_commit(&w, e);
     safetensors_writer_abort(&w);
     arena_free(&a);
+    free(room);
     free(path);
+    return st;
+}
+
+enum status run_state_join(const struct trainer *t, struct err *e)
+{
+    float *room = room_for_one(t);
+    enum status st = room != NULL ? STATUS_OK : err_no_memory(e, "a checkpoint");
+
+    st = ranks_agree(&t->ranks, st, e);
+    if (st == STATUS_OK) st = put_all(t, NULL, room, e);
+    free(room);
     return st;
 }
 
@@ -189,7 +224,10 @@ static enum status part_read(struct trainee *x, int part, const struct safetenso
         return err_set(e, STATUS_BAD_ARGUMENT,
                        "%s: %s is %s: it is the state of a run that trains something else", s->path, name,
                        raw == NULL ? "missing" : "of another size");
-    memcpy(part_of(x, part), raw->data, n * sizeof(float));
+    if (part == 0)
+        memcpy(x->master, raw->data, n * sizeof(float));
+    else
+        trainee_moment_put(x, part_of(x, part), raw->data);
     return STATUS_OK;
 }
 

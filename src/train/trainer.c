@@ -6,6 +6,7 @@
 #include "model/encode.h"
 #include "train/run_batch.h"
 #include "train/run_files.h"
+#include "train/run_state.h"
 #include "train/trainer_parts.h"
 #include "train/validation.h"
 
@@ -80,7 +81,7 @@ static enum status micro_batch(struct trainer *t, struct step_result *r, struct 
 
     r->seconds_waiting += clock_seconds() - began;
     if (st != STATUS_OK) return st;
-    trainer_micro_batch(t, b, 1.0 / (double)n, &loss, &n_targets, &n_tokens);
+    trainer_micro_batch(t, b, 1.0 / (double)n / t->ranks.count, &loss, &n_targets, &n_tokens);
     if (t->ctx.err.code != STATUS_OK) return batch_failed(t, b, e);
     r->loss += loss / (double)n;
     r->n_items += b->n;
@@ -97,6 +98,21 @@ static void advance(struct run_position *p, size_t epoch_steps)
     p->epoch++;
 }
 
+/* What the ranks' micro-batches come to; or the failure, if one of them failed. */
+static enum status join(const struct trainer *t, struct step_result *r, enum status st, struct err *e)
+{
+    double x[] = { r->loss / t->ranks.count, (double)r->n_items, (double)r->n_tokens, (double)r->n_targets };
+
+    st = ranks_agree(&t->ranks, st, e);
+    if (st != STATUS_OK) return st;
+    ranks_sum(&t->ranks, x, sizeof x / sizeof *x);
+    r->loss = x[0];
+    r->n_items = (size_t)x[1];
+    r->n_tokens = (size_t)x[2];
+    r->n_targets = (size_t)x[3];
+    return STATUS_OK;
+}
+
 static enum status step(struct trainer *t, struct step_result *r, struct err *e)
 {
     double began = clock_seconds();
@@ -107,6 +123,7 @@ static enum status step(struct trainer *t, struct step_result *r, struct err *e)
                                .lr = schedule_lr(&t->schedule, (double)t->position.step) };
     trainees_zero_grad(&t->trainees);
     for (size_t i = 0; i < t->config->accum_iter && st == STATUS_OK; i++) st = micro_batch(t, r, e);
+    st = join(t, r, st, e);
     if (st != STATUS_OK) return st;
     st = optimizer_step(&t->optimizer, &t->trainees, r->lr, t->options.threads, &r->grad_norm, e);
     if (st != STATUS_OK) return st;
@@ -148,12 +165,40 @@ static enum status log_step(struct trainer *t, const struct step_result *r, stru
 
 static enum status save(struct trainer *t, struct err *e)
 {
-    char *path;
-    enum status st = run_files_save(t, &path, e);
+    char *path = NULL;
+    enum status st;
 
-    if (st == STATUS_OK && t->listener.saved != NULL) t->listener.saved(t->listener.user, path);
+    t->met = false;
+    if (trainer_speaks(t)) {
+        st = run_files_save(t, &path, e);
+        if (!t->met) st = ranks_agree(&t->ranks, st, e); /* the others wait in run_state_join */
+    } else {
+        st = run_state_join(t, e);
+    }
+    st = ranks_agree(&t->ranks, st, e);
+    if (st == STATUS_OK && path != NULL && t->listener.saved != NULL)
+        t->listener.saved(t->listener.user, path);
     free(path);
     return st;
+}
+
+/* A step is told and written down by one rank. */
+static enum status tell_step(struct trainer *t, const struct step_result *r, struct err *e)
+{
+    enum status st = trainer_speaks(t) ? log_step(t, r, e) : STATUS_OK;
+
+    st = ranks_agree(&t->ranks, st, e);
+    if (st == STATUS_OK && t->listener.step != NULL) t->listener.step(t->listener.user, r);
+    return st;
+}
+
+/* Whether any rank is to stop. */
+static bool is_cancelled(const struct trainer *t)
+{
+    double n = report_cancelled(t->listener.report);
+
+    ranks_sum(&t->ranks, &n, 1);
+    return n > 0;
 }
 
 /* ---- all steps --------------------------------------------------------------------------------------------- */
@@ -184,10 +229,9 @@ enum status trainer_run(struct trainer *t, struct err *e)
         struct step_result r;
 
         st = step(t, &r, e);
-        if (st == STATUS_OK) st = log_step(t, &r, e);
+        if (st == STATUS_OK) st = tell_step(t, &r, e);
         if (st != STATUS_OK) return st;
-        if (t->listener.step != NULL) t->listener.step(t->listener.user, &r);
-        stop = report_cancelled(t->listener.report);
+        stop = is_cancelled(t);
         if (!stop && validation_is_due(t)) st = validation_run(t, e);
         if (st == STATUS_OK && (stop || save_is_due(t))) st = save(t, e);
     }

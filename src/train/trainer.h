@@ -12,11 +12,13 @@
 #define SPHINX_TRAIN_TRAINER_H
 
 #include "core/report.h"
+#include "ranks/ranks.h"
 #include "train/train_config.h"
 
 struct trainer_options {
-    int threads;     /* >= 1 */
-    const char *cpu; /* instruction level; NULL: the best */
+    const struct ranks *ranks; /* that share out each step's micro-batches; borrowed; NULL: one */
+    int threads;               /* >= 1 */
+    const char *cpu;           /* instruction level; NULL: the best */
     const char *
         resume; /* a checkpoint of a run to go on with, or the folder of one, for its newest; NULL: begin anew */
 };
@@ -59,6 +61,9 @@ struct train_listener {
 };
 
 struct trainer;
+
+/* Several ranks make the same calls. The first writes and tells; results are of all of them. What fails on one ends all: the others get CANCELLED.
+ */
 
 /* Opens model and data. Errors are those of the parts. BAD_ARGUMENT also where output_dir holds a run already, or what is resumed
  * is of another model, of other data or batches; IO where the checkpoints will not fit on the disk. The configuration is borrowed

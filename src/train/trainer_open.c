@@ -98,7 +98,7 @@ static enum status trainees_open(struct trainer *t, struct err *e)
     t->optimizer = optimizer_default();
     t->optimizer.weight_decay = c->weight_decay;
     t->optimizer.clip = c->clip_grad;
-    return trainees_init(&t->trainees, &t->network, &rule, c->precision == TRAIN_BF16, NULL, e);
+    return trainees_init(&t->trainees, &t->network, &rule, c->precision == TRAIN_BF16, &t->comm, e);
 }
 
 /* ---- the data ---------------------------------------------------------------------------------------------- */
@@ -121,7 +121,8 @@ struct feed_options trainer_feed_options(const struct trainer *t)
         .accumulate = c->accum_iter,
         .mix = t->mix,
         .n_mix = c->mix.n,
-        .ranks = 1,
+        .ranks = (size_t)t->ranks.count,
+        .rank = (size_t)t->ranks.rank,
         .max_words = c->max_words,
         .image_words = t->network.sees ? (size_t)encode_words(&t->network) : 0,
         .image_size = t->network.config.views.image_size,
@@ -246,9 +247,12 @@ static enum status open_all(struct trainer *t, struct err *e)
     if (st == STATUS_OK) st = resume(t, e);
     if (st == STATUS_OK) st = feed_begin(t, e);
     if (st == STATUS_OK) st = plan(t, e);
-    if (st == STATUS_OK) st = run_files_check_space(t, e);
-    if (st == STATUS_OK) st = run_files_open(t, e);
-    return st;
+    st = ranks_agree(&t->ranks, st, e); /* all have read what there is before one of them writes */
+    if (st == STATUS_OK && trainer_speaks(t)) {
+        st = run_files_check_space(t, e);
+        if (st == STATUS_OK) st = run_files_open(t, e);
+    }
+    return ranks_agree(&t->ranks, st, e);
 }
 
 enum status trainer_open(struct trainer **out, const struct train_config *c, const struct trainer_options *o,
@@ -261,6 +265,8 @@ enum status trainer_open(struct trainer **out, const struct train_config *c, con
     if (t == NULL) return err_no_memory(e, "the run");
     t->config = c;
     t->options = *o;
+    t->ranks = o->ranks != NULL ? *o->ranks : (struct ranks){ .count = 1 };
+    t->comm = ranks_comm(&t->ranks);
     t->listener = *l;
     t->log.fd = -1;
     st = open_all(t, e);

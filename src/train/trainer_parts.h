@@ -24,6 +24,10 @@ struct trainer {
     const struct train_config *config;
     struct trainer_options options;
     struct train_listener listener;
+    struct ranks ranks;
+    struct comm comm;
+    bool
+        met; /* of the checkpoint that is being written: the ranks have begun to put their moments together */
 
     /* the model */
     struct load_options load;
@@ -54,6 +58,12 @@ struct trainer {
     struct ctx ctx;
     struct arena arena; /* of ctx */
 };
+
+/* Whether this rank is the one that writes and tells. */
+static inline bool trainer_speaks(const struct trainer *t)
+{
+    return t->ranks.rank == 0;
+}
 
 /* How the run's data is read. */
 struct feed_options trainer_feed_options(const struct trainer *t);

@@ -3,15 +3,16 @@
 
 #include <stdlib.h>
 
-/* Item by item: types are of any size, and a loss does not depend on what stands beside it. */
-static enum status open_feed(const struct trainer *t, struct feed **f, struct err *e)
+/* Item by item: types are of any size, and a loss does not depend on what stands beside it. The ranks take turns. */
+static enum status open_feed(const struct trainer *t, struct feed **f, size_t first, struct err *e)
 {
     struct feed_options o = trainer_feed_options(t);
 
-    o.micro_batch = 1;
-    o.accumulate = 1;
+    o.micro_batch = o.accumulate = o.ranks = 1;
+    o.rank = 0;
     o.n_mix = 0;
-    return feed_open(f, t->validation, t->tokenizer, &o, 0, 0, e);
+    o.stride = (size_t)t->ranks.count;
+    return feed_open(f, t->validation, t->tokenizer, &o, 0, first, e);
 }
 
 enum status validation_open(struct trainer *t, struct err *e)
@@ -23,7 +24,7 @@ enum status validation_open(struct trainer *t, struct err *e)
     if (c->validation == NULL) return STATUS_OK;
     st = corpus_open(&t->validation, c->validation, c->seed, t->listener.report, e);
     if (st == STATUS_OK) st = trainer_check_sight(t, t->validation, e);
-    if (st == STATUS_OK) st = open_feed(t, &f, e);
+    if (st == STATUS_OK) st = open_feed(t, &f, 0, e);
     if (st == STATUS_OK) feed_close(f);
     return st;
 }
@@ -47,6 +48,17 @@ static enum status measure_one(struct trainer *t, struct feed *f, struct type_lo
     losses[type].n_targets += n_targets;
     losses[type].n_items++;
     return STATUS_OK;
+}
+
+/* What all ranks found. */
+static void add_up(const struct ranks *r, struct type_loss *losses, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        double x[] = { losses[i].loss, (double)losses[i].n_targets, (double)losses[i].n_items };
+
+        ranks_sum(r, x, sizeof x / sizeof *x);
+        losses[i] = (struct type_loss){ .loss = x[0], .n_targets = (size_t)x[1], .n_items = (size_t)x[2] };
+    }
 }
 
 /* Sums become means over targets. */
@@ -82,30 +94,41 @@ static enum status log_result(struct trainer *t, const struct validation_result 
     return st;
 }
 
+/* This rank's part of the items: every so many-th. */
+static enum status measure(struct trainer *t, struct type_loss *losses, struct err *e)
+{
+    size_t n = corpus_count(t->validation), at_most = t->config->validation_items;
+    size_t i = (size_t)t->ranks.rank;
+    struct feed *f = NULL;
+    enum status st = losses != NULL ? STATUS_OK : err_no_memory(e, "the validation");
+
+    if (n > at_most) n = at_most;
+    if (st == STATUS_OK && i < n) st = open_feed(t, &f, i, e);
+    for (; i < n && st == STATUS_OK; i += (size_t)t->ranks.count) {
+        report_progress(t->listener.report, "validate", i, n);
+        st = measure_one(t, f, losses, e);
+    }
+    report_progress(t->listener.report, "validate", n, n);
+    feed_close(f);
+    return ranks_agree(&t->ranks, st, e);
+}
+
 enum status validation_run(struct trainer *t, struct err *e)
 {
     const struct corpus_type *types;
     struct validation_result r = { .step = t->position.step, .n_types = corpus_types(t->validation, &types) };
     struct type_loss *losses = calloc(r.n_types, sizeof *losses);
     double began = clock_seconds();
-    struct feed *f = NULL;
-    enum status st = losses != NULL ? open_feed(t, &f, e) : err_no_memory(e, "the validation");
-    size_t n = 0;
+    enum status st = measure(t, losses, e);
 
-    if (st == STATUS_OK) n = feed_steps(f);
-    if (n > t->config->validation_items) n = t->config->validation_items;
-    for (size_t i = 0; i < n && st == STATUS_OK; i++) {
-        report_progress(t->listener.report, "validate", i, n);
-        st = measure_one(t, f, losses, e);
-    }
-    report_progress(t->listener.report, "validate", n, n);
-    feed_close(f);
     if (st == STATUS_OK) {
+        add_up(&t->ranks, losses, r.n_types);
         for (size_t i = 0; i < r.n_types; i++) losses[i].name = types[i].name;
         r.types = losses;
         average(&r, losses);
         r.seconds = clock_seconds() - began;
-        st = log_result(t, &r, e);
+        if (trainer_speaks(t)) st = log_result(t, &r, e);
+        st = ranks_agree(&t->ranks, st, e);
         if (t->listener.validated != NULL) t->listener.validated(t->listener.user, &r);
     }
     free(losses);
