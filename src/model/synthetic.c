@@ -4,7 +4,7 @@
  * The number at row r, column c of a tensor depends on the seed, the tensor's name, r and c alone, not on how the tensor is split:
  * value = table[(start(seed, name, r) + c) mod TABLE], a table of uniform numbers that is scaled per tensor. So a row is a
  * copy out of the table, and the disk sets the pace. Matrices get a standard deviation of 1 / sqrt(columns), so that
- * activations neither die nor explode; norm weights are 1, biases 0, LayerScale 0.1. Encoders that learn from scratch in a few
+ * activations neither die nor explode; norm weights are 1, biases and adapters' B 0, LayerScale 0.1. Encoders that learn from scratch in a few
  * thousand steps want positions and LayerScale of 0.5 instead: with small ones it takes long until anything is found where it is.
  */
 #include "model/synthetic.h"
@@ -88,7 +88,7 @@ static enum fill fill_of(const struct written_tensor *t)
     const char *name = t->name;
 
     if (ends_with(name, ".gamma") || ends_with(name, ".gamma_1")) return FILL_LAYER_SCALE;
-    if (ends_with(name, "bias")) return FILL_ZERO;
+    if (ends_with(name, "bias") || ends_with(name, ".lora_b.weight")) return FILL_ZERO;
     if (t->n_dims == 1 && ends_with(name, ".weight")) return FILL_ONE; /* norms */
     return FILL_RANDOM;
 }

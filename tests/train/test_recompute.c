@@ -7,6 +7,8 @@
 enum { BATCH = 2 };
 
 static const struct trainee_rule everything = { .encoders = true };
+static const struct trainee_rule adapters = { .lora_rank = 3, .bias_tuning = true, .norm_tuning = true };
+static const struct trainee_rule more_adapters = { .lora_rank = 3, .bias_tuning = true, .encoders = true };
 
 struct seen {
     size_t n, layers;
@@ -75,6 +77,9 @@ static void test_same_bits(void **state)
     check("llama_ens", NULL, true);
     check("llama_ens", &everything, false);
     check("mixtral_sparse_ens", NULL, false);
+    check("llama_ens_peft", &adapters, false);
+    check("llama_ens_peft", &adapters, true);
+    check("llama_ens_peft", &more_adapters, false);
 }
 
 /* What is computed a second time, in operations. */
