@@ -75,6 +75,27 @@ contains "$tmp/err" "accum_iter 2, not 1"
 two -o "$tmp/two"
 same "a run of that name: exit code" "$?" 1
 same "told once" "$(grep -c 'holds a run already' "$tmp/err")" 1
+# One of them interrupted: both stop behind the same step, with a checkpoint.
+cat >"$tmp/rank" <<END
+#!/bin/sh
+echo \$\$ >>"$tmp/pids"
+exec "\$@"
+END
+chmod +x "$tmp/rank"
+mpirun -np 2 "$tmp/rank" "$sphinx" $train --set max_steps=100000 --set epochs=100000 --set save_every=0 --set validation=~ -o "$tmp/long" \
+    >"$tmp/out" 2>"$tmp/err" &
+pid=$!
+tries=0
+until [ -s "$tmp/long/log.jsonl" ] || [ $tries = 200 ]; do
+    sleep 0.1
+    tries=$((tries + 1))
+done
+kill -INT "$(tail -n 1 "$tmp/pids")"
+wait $pid
+same "interrupted: exit code" "$?" 130
+contains "$tmp/err" "stopped after step"
+[ -n "$(find "$tmp/long" -name "epoch*")" ] || failed "interrupted: no checkpoint"
+
 for image in "$tmp/data"/images/*; do
     echo no >"$image"
     break
