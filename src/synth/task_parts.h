@@ -27,6 +27,8 @@ bool question_about_reading(struct question *q, struct draws *d, unsigned turn);
 
 /* An item's box, "x1,y1,x2,y2" without brackets, and a point, in fractions of the padded square. */
 void write_box(struct prose *out, const struct question *q, size_t item);
+/* One number of it: 0 to 3. */
+void write_edge(struct prose *out, const struct question *q, size_t item, unsigned edge);
 void write_point(struct prose *out, const struct question *q, struct img_point p);
 
 /* Sorts items by their boxes' left sides. */

@@ -1,7 +1,8 @@
 /*
  * tasks_cells.c - cells: what is in each cell of a grid of 8 x 8 over the padded square, row by row, a word each: the shapes, the colors, or
- * the letters. Nobody asks such questions: they are for encoders that learn from scratch. Every word stands in the same distance
- * behind the patch that it tells, so that what patches show is learned before the way to find them.
+ * the letters, or where the thing that is there begins and ends. Nobody asks such questions: they are for encoders that learn from
+ * scratch. Every word stands in the same distance behind the patch that it tells, so that what patches show is learned before the way to
+ * find them.
  */
 #include <stdio.h>
 #include <string.h>
@@ -11,12 +12,17 @@
 
 enum { CELLS = 8, LEFT_HIP = 11, RIGHT_HIP = 12 /* of img_joint_names */ };
 
-enum kind { KIND_SHAPE, KIND_COLOR, KIND_LETTER, KINDS };
+/* The edges in the order of a box. */
+enum kind { KIND_SHAPE, KIND_COLOR, KIND_LETTER, KIND_LEFT, KIND_TOP, KIND_RIGHT, KIND_BOTTOM, KINDS };
 
 static const char *const questions[KINDS] = {
     [KIND_SHAPE] = "Name the shape in each cell of an 8 x 8 grid.",
     [KIND_COLOR] = "Name the color in each cell of an 8 x 8 grid.",
     [KIND_LETTER] = "Name the letter in each cell of an 8 x 8 grid.",
+    [KIND_LEFT] = "Name the left edge in each cell of an 8 x 8 grid.",
+    [KIND_TOP] = "Name the top edge in each cell of an 8 x 8 grid.",
+    [KIND_RIGHT] = "Name the right edge in each cell of an 8 x 8 grid.",
+    [KIND_BOTTOM] = "Name the bottom edge in each cell of an 8 x 8 grid.",
 };
 
 /* A box or a cell in pixels. */
@@ -90,24 +96,26 @@ static char letter_of(const struct item *t, const struct place *place, const str
     return t->text[i] == ' ' ? '\0' : t->text[i];
 }
 
+/* Letters and edges without spaces between them: "(J)", "0.35", "()" where there is none. */
 static void write_cell(struct question *q, enum kind kind, int row, int column)
 {
     struct area cell = cell_area(q, row, column);
     size_t i = item_in(q, &cell, kind);
     const struct item *t = i < q->s->n_items ? &q->s->items[i] : NULL;
     const struct place *place = t != NULL ? &q->picture->place[i] : NULL;
-    const char *space = row + column > 0 ? " " : "";
+    char letter = kind == KIND_LETTER && t != NULL ? letter_of(t, place, &cell) : '\0';
 
-    if (kind == KIND_LETTER) {
-        char letter = t != NULL ? letter_of(t, place, &cell) : '\0';
-
+    if (kind == KIND_LETTER)
         prose_add(&q->answer, letter != '\0' ? "(%c)" : "()", letter);
-    } else {
-        prose_add(&q->answer, "%s%s", space,
+    else if (kind >= KIND_LEFT && t == NULL)
+        prose_add(&q->answer, "()");
+    else if (kind >= KIND_LEFT)
+        write_edge(&q->answer, q, i, kind - KIND_LEFT);
+    else
+        prose_add(&q->answer, "%s%s", row + column > 0 ? " " : "",
                   t == NULL            ? "none"
                   : kind == KIND_SHAPE ? shape_of(t)
                                        : color_of(t, place, &cell));
-    }
 }
 
 /* Charts have colors that are nobody's, so only their letters are asked for. */
@@ -120,7 +128,9 @@ bool task_cells(struct question *q, struct draws *d, unsigned turn)
         texts = texts || q->s->items[i].kind == ITEM_TEXT;
         others = others || q->s->items[i].kind != ITEM_TEXT;
     }
-    if (turn >= KINDS || !(turn == KIND_LETTER ? texts : others || q->s->kind == SCENE_WORDS)) return false;
+    if (turn >= KINDS) return false;
+    if (turn == KIND_LETTER ? !texts : turn < KIND_LETTER && !others && q->s->kind != SCENE_WORDS)
+        return false;
     prose_add(&q->question, "%s", questions[turn]);
     for (int row = 0; row < CELLS; row++)
         for (int column = 0; column < CELLS; column++) write_cell(q, turn, row, column);

@@ -30,6 +30,14 @@ void write_box(struct prose *out, const struct question *q, size_t item)
     prose_add(out, "%.2f,%.2f,%.2f,%.2f", a.x, a.y, b.x, b.y);
 }
 
+void write_edge(struct prose *out, const struct question *q, size_t item, unsigned edge)
+{
+    const double *box = q->picture->place[item].box;
+    struct img_point p = fraction(q, box[edge & 2u], box[(edge & 2u) + 1]);
+
+    prose_add(out, "%.2f", edge % 2 == 0 ? p.x : p.y);
+}
+
 void write_point(struct prose *out, const struct question *q, struct img_point p)
 {
     struct img_point f = fraction(q, p.x, p.y);
