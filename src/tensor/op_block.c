@@ -13,6 +13,7 @@ struct block_args {
     struct tensor *x, *y;
     block_function *block;
     const void *args;
+    uint64_t dropout_key; /* as it was before the block */
 };
 
 static void copy_matrix(const struct tensor *to, const struct tensor *from)
@@ -32,6 +33,7 @@ static void block_backward(struct ctx *c, const void *args)
     struct tensor *y;
 
     again.tape = &tape;
+    again.dropout_key = a->dropout_key;
     again.observer = NULL; /* has seen it all on the way there */
     y = a->block(&again, a->args, a->x);
     if (y != NULL) {
@@ -46,7 +48,8 @@ static void block_backward(struct ctx *c, const void *args)
 static struct tensor *run_and_forget(struct ctx *c, block_function *block, const void *args, size_t size,
                                      struct tensor *x)
 {
-    struct block_args kept = { x, tensor_new(c, tensor_rows(x), tensor_columns(x), false), block, NULL };
+    struct block_args kept = { x, tensor_new(c, tensor_rows(x), tensor_columns(x), false), block, NULL,
+                               c->dropout_key };
     void *copy = ctx_alloc(c, 1, size);
     struct arena_mark mark = arena_mark(c->arena);
     struct tape forgotten = { NULL }, *tape = c->tape;

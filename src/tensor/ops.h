@@ -42,6 +42,8 @@ struct ctx {
     void (*observer)(void *user, const char *name, const struct tensor *x);
     void *observer_user;
     struct err err;
+    double dropout;       /* share of numbers that `dropout` leaves out; 0: none, as always but in training */
+    uint64_t dropout_key; /* decides which; goes on with each op that uses it */
 };
 
 /* Memory for `threads` kernel threads; the backend and arena are borrowed. */
@@ -106,6 +108,10 @@ struct tensor *attention(struct ctx *c, struct tensor *q, struct tensor *k, stru
 bool attention_segments(struct ctx *c, struct attention_shape *s, int64_t segments, int64_t length,
                         int64_t seen);
 
+/* attention, of whose weights (after the softmax) a share c->dropout is left out, as `dropout` does. k and v f32 */
+struct tensor *attention_dropout(struct ctx *c, struct tensor *q, struct tensor *k, struct tensor *v,
+                                 const struct attention_shape *s);
+
 /* Rotary embedding, interleaved pairs (Su et al. 2021; Meta's layout, spec 05).   x [T, H*d]   angles [T, d] from rope_angles */
 struct tensor *rope(struct ctx *c, struct tensor *x, const struct tensor *angles, int head_dim);
 /* cos and sin of position * scale * theta^(-2i/d), pair i at columns 2i, 2i+1 -> [T, d], computed as PyTorch does in
@@ -133,6 +139,9 @@ struct tensor *swiglu(struct ctx *c, struct tensor *gate, struct tensor *up);
 struct tensor *residual(struct ctx *c, struct tensor *h, struct tensor *x, const struct tensor *gamma);
 /* x[t] + p[t mod rows(p)]: position embeddings over a batch of views. Without a tape, in place of x. */
 struct tensor *add_periodic(struct ctx *c, struct tensor *x, const struct tensor *p);
+
+/* x with a share c->dropout of its numbers set to 0, the others divided by 1 - share; which, is a function of c->dropout_key. 0: x itself. */
+struct tensor *dropout(struct ctx *c, struct tensor *x);
 
 /* ---- moving rows ------------------------------------------------------------------------------------------- */
 

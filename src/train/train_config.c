@@ -70,6 +70,7 @@ static const struct key keys[] = {
     { "lr", KEY_NUMBER, AT(lr), 0, 1e3, NULL, 0 },
     { "min_lr", KEY_NUMBER, AT(min_lr), 0, 1e3, NULL, 0 },
     { "clip_grad", KEY_NUMBER, AT(clip_grad), -1, 1e30, NULL, 0 },
+    { "qformer_dropout", KEY_NUMBER, AT(qformer_dropout), 0, 0.99, NULL, 0 },
     { "weight_decay", KEY_NUMBER, AT(weight_decay), 0, 1e3, NULL, 0 },
     { "max_words", KEY_SIZE, AT(max_words), 1, 1 << 20, NULL, 0 },
     { "image_transform", KEY_CHOICE, AT(image_transform), 0, 0, views, TRAIN_VIEWS },

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "core/mix64.h"
 #include "model/encode.h"
 #include "train/run_batch.h"
 #include "train/run_files.h"
@@ -29,6 +30,15 @@ static const struct features *features_of(struct trainer *t, const struct feed_i
     return f;
 }
 
+/* Learning leaves out other numbers in each micro-batch, and the same ones when it is repeated. */
+static void set_dropout(struct trainer *t, size_t micro, bool learns)
+{
+    uint64_t key = mix64(t->config->seed + (uint64_t)t->ranks.rank);
+
+    t->ctx.dropout = learns ? t->config->qformer_dropout : 0;
+    t->ctx.dropout_key = mix64(mix64(key ^ t->position.step) ^ micro);
+}
+
 void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double weight, double *loss,
                          size_t *n_targets, size_t *n_tokens)
 {
@@ -36,6 +46,7 @@ void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double w
     struct arena_mark mark = arena_mark(t->ctx.arena);
 
     *n_tokens = 0;
+    set_dropout(t, b->micro, weight != 0);
     for (size_t i = 0; i < b->n; i++) {
         const struct feed_item *it = &b->items[i];
 

@@ -182,7 +182,9 @@ static enum status data_open(struct trainer *t, struct err *e)
     if (st == STATUS_OK) st = trainer_check_sight(t, t->corpus, e);
     if (st != STATUS_OK) return st;
     data_digest(t->corpus, &c->mix, &t->data_digest);
-    if (t->network.sees && !train_encoders_learn(&t->network) &&
+    if (c->qformer_dropout > 0 && !(t->network.sees && network_has(&t->network, COMPONENT_QFORMER)))
+        return err_set(e, STATUS_BAD_ARGUMENT, "qformer_dropout: the model has no Q-Former");
+    if (c->qformer_dropout == 0 && t->network.sees && !train_encoders_learn(&t->network) &&
         c->image_transform != TRAIN_RANDOM_RESIZED_CROP && c->feature_cache > 0)
         st = feature_cache_open(&t->cache, (uint64_t)c->feature_cache << 20, e);
     if (st != STATUS_OK) return st;

@@ -137,9 +137,10 @@ static struct tensor *ask(struct ctx *c, const struct qformer_attention *a, stru
     s.scale = 1.0f / sqrtf((float)s.head_dim);
     if (!attention_segments(c, &s, n_views, tensor_rows(h) / n_views, tensor_rows(seen) / n_views))
         return NULL;
-    y = attention(c, apply_dense(c, h, &a->query), apply_dense(c, seen, &a->key),
-                  apply_dense(c, seen, &a->value), &s);
-    return apply_norm(c, residual(c, apply_dense(c, y, &a->output), h, NULL), &a->norm, query_eps);
+    y = attention_dropout(c, apply_dense(c, h, &a->query), apply_dense(c, seen, &a->key),
+                          apply_dense(c, seen, &a->value), &s);
+    y = dropout(c, apply_dense(c, y, &a->output));
+    return apply_norm(c, residual(c, y, h, NULL), &a->norm, query_eps);
 }
 
 static struct tensor *layer(struct ctx *c, const void *args, struct tensor *h)
@@ -152,7 +153,8 @@ static struct tensor *layer(struct ctx *c, const void *args, struct tensor *h)
     h = ask(c, &l->self, h, h, k->heads, a->n_views);
     if (a->i % k->cross_every == 0) h = ask(c, &l->cross, h, a->image, k->heads, a->n_views);
     y = activate(c, apply_dense(c, h, &l->intermediate), ACT_GELU_ERF);
-    h = apply_norm(c, residual(c, apply_dense(c, y, &l->output), h, NULL), &l->norm, query_eps);
+    y = dropout(c, apply_dense(c, y, &l->output));
+    h = apply_norm(c, residual(c, y, h, NULL), &l->norm, query_eps);
     return observe(c, h, "qformer.layer.%d", a->i);
 }
 
@@ -168,7 +170,7 @@ struct tensor *qformer_encode(struct ctx *c, const struct qformer *m, const stru
     *queries = apply_norm(c, (struct tensor *)(uintptr_t)&m->query_tokens, &m->layernorm, query_eps);
     for (int64_t t = 0; t < views->count * k->queries; t++)
         ref[t] = (struct row_ref){ 0, (int32_t)(t % k->queries) };
-    h = gather(c, queries, ref, views->count * k->queries);
+    h = dropout(c, gather(c, queries, ref, views->count * k->queries));
     for (; a.i < k->layers; a.i++) h = apply_block(c, layer, &a, sizeof a, h);
     report_progress(c->report, "qformer", (uint64_t)k->vision_layers + 1, (uint64_t)k->vision_layers + 1);
     return h;

@@ -62,6 +62,26 @@ static struct tensor *run_block(struct ctx *c, void *user)
     return apply_block(c, gated, &u, sizeof u, apply_block(c, gated, &u, sizeof u, x));
 }
 
+static struct tensor *run_dropout(struct ctx *c, void *user)
+{
+    struct inputs *u = user;
+
+    c->dropout_key = 5; /* the same each time */
+    return dropout(c, dropout(c, columns(c, &u->x, 1, N)));
+}
+
+/* Two heads of one's keys and values each. */
+static struct tensor *run_attention_dropout(struct ctx *c, void *user)
+{
+    static const int32_t first[] = { 0, 0, 1, 1 }, count[] = { 3, 4, 5, 5 };
+    struct attention_shape s = { 4, 2, 2, 0.7f, first, count };
+    struct inputs *u = user;
+    struct tensor *q = rows(c, columns(c, &u->x, 0, 8), 1, 4);
+
+    c->dropout_key = 9;
+    return attention_dropout(c, q, columns(c, &u->other, 0, 4), columns(c, &u->x, 3, 4), &s);
+}
+
 static void open_inputs(struct inputs *u, struct weights *w, struct ctx *c, struct arena *a)
 {
     struct param_visitor v = weights_visitor(w);
@@ -79,7 +99,7 @@ static void open_inputs(struct inputs *u, struct weights *w, struct ctx *c, stru
     param(&v, &u->p, PARAM_VECTOR, SPLIT_NONE, SHAPE(2, K + 2), "p");
 }
 
-static void check(forward_function forward, bool recompute)
+static void check_with(forward_function forward, bool recompute, double share)
 {
     struct arena arena = { 0 };
     struct weights w;
@@ -88,10 +108,16 @@ static void check(forward_function forward, bool recompute)
 
     open_inputs(&u, &w, &c, &arena);
     c.recompute = recompute;
+    c.dropout = share;
     weights_check_gradients(&c, &w, forward, &u, 5e-3);
     weights_free(&w);
     ctx_free(&c);
     arena_free(&arena);
+}
+
+static void check(forward_function forward, bool recompute)
+{
+    check_with(forward, recompute, 0);
 }
 
 static void test_products(void **state)
@@ -113,6 +139,44 @@ static void test_blocks(void **state)
     (void)state;
     check(run_block, false);
     check(run_block, true);
+}
+
+static void test_dropout(void **state)
+{
+    struct arena arena = { 0 };
+    struct weights w;
+    struct inputs u;
+    struct ctx c;
+    struct tensor *x, *y, *z, *all, *few;
+    int zeros = 0, differ = 0;
+
+    (void)state;
+    check_with(run_dropout, false, 0.3);
+    check_with(run_attention_dropout, false, 0.3);
+    open_inputs(&u, &w, &c, &arena);
+    all = run_attention_dropout(&c, &u);
+    c.dropout = 1e-12; /* leaves nothing out, but takes the other way */
+    few = run_attention_dropout(&c, &u);
+    for (int i = 0; i < 4 * 8; i++) assert_true(fabsf(tensor_f32(all)[i] - tensor_f32(few)[i]) < 1e-6f);
+    x = tensor_new(&c, 100, 100, false);
+    for (int i = 0; i < 10000; i++) tensor_f32(x)[i] = 3;
+    c.dropout = 0;
+    assert_ptr_equal(dropout(&c, x), x);
+    c.dropout = 0.25;
+    y = dropout(&c, x);
+    z = dropout(&c, x);
+    for (int i = 0; i < 10000; i++) {
+        float yi = tensor_f32(y)[i];
+
+        assert_true(yi == 0 || yi == 4);
+        zeros += yi == 0;
+        differ += yi != tensor_f32(z)[i];
+    }
+    assert_in_range(zeros, 2300, 2700);
+    assert_in_range(differ, 3450, 4050); /* 2 * 0.25 * 0.75 */
+    weights_free(&w);
+    ctx_free(&c);
+    arena_free(&arena);
 }
 
 /* The one op that begins the way back and is no kernel. */
@@ -156,7 +220,8 @@ static void test_load_balance(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_products), cmocka_unit_test(test_moved),
-                                        cmocka_unit_test(test_blocks), cmocka_unit_test(test_load_balance) };
+                                        cmocka_unit_test(test_blocks), cmocka_unit_test(test_dropout),
+                                        cmocka_unit_test(test_load_balance) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -31,12 +31,13 @@ struct result {
 };
 
 static void run(struct result *r, const char *model, const struct trainee_rule *rule, bool bf16,
-                bool recompute)
+                bool recompute, double dropout)
 {
     memset(r, 0, sizeof *r);
     tiny_model_open(&r->m, model, rule, bf16, "auto", 2);
     r->m.network.config.llama.balance = 0.5f; /* so that it decides some bits */
     r->m.c.recompute = recompute;
+    r->m.c.dropout = dropout;
     r->m.c.observer = look;
     r->m.c.observer_user = &r->seen;
     r->loss = tiny_model_micro_batch(&r->m, 0, BATCH, 0.25);
@@ -44,12 +45,12 @@ static void run(struct result *r, const char *model, const struct trainee_rule *
     r->peak = r->m.arena.used_peak;
 }
 
-static void check(const char *model, const struct trainee_rule *rule, bool bf16)
+static void check(const char *model, const struct trainee_rule *rule, bool bf16, double dropout)
 {
     struct result kept, again;
 
-    run(&kept, model, rule, bf16, false);
-    run(&again, model, rule, bf16, true);
+    run(&kept, model, rule, bf16, false, dropout);
+    run(&again, model, rule, bf16, true, dropout);
     assert_true(kept.loss == again.loss);
     assert_true(kept.seen.layers > 0);
     assert_int_equal(kept.seen.n, again.seen.n);
@@ -73,13 +74,14 @@ static void check(const char *model, const struct trainee_rule *rule, bool bf16)
 static void test_same_bits(void **state)
 {
     (void)state;
-    check("llama_ens", NULL, false);
-    check("llama_ens", NULL, true);
-    check("llama_ens", &everything, false);
-    check("mixtral_sparse_ens", NULL, false);
-    check("llama_ens_peft", &adapters, false);
-    check("llama_ens_peft", &adapters, true);
-    check("llama_ens_peft", &more_adapters, false);
+    check("llama_ens", NULL, false, 0);
+    check("llama_ens", NULL, true, 0);
+    check("llama_ens", &everything, false, 0);
+    check("llama_ens", &everything, false, 0.1);
+    check("mixtral_sparse_ens", NULL, false, 0);
+    check("llama_ens_peft", &adapters, false, 0);
+    check("llama_ens_peft", &adapters, true, 0);
+    check("llama_ens_peft", &more_adapters, false, 0);
 }
 
 /* What is computed a second time, in operations. */
