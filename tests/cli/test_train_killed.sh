@@ -42,9 +42,9 @@ compare() {
 # How long a run takes differs from machine to machine: what ended before its time is compared, thrown away, and the next ones are
 # killed sooner.
 killed=0
-longest=400 # milliseconds
+longest=250 # milliseconds
 tries=0
-while [ $killed -lt 12 ] && [ $tries -lt 100 ]; do
+while [ $killed -lt 8 ] && [ $tries -lt 100 ]; do
     tries=$((tries + 1))
     resume=
     [ -e "$tmp/parts/log.jsonl" ] && resume="--resume $tmp/parts"
@@ -66,7 +66,7 @@ while [ $killed -lt 12 ] && [ $tries -lt 100 ]; do
         ;;
     esac
 done
-[ $killed -eq 12 ] || failed "only $killed of $tries runs were there to be killed"
+[ $killed -eq 8 ] || failed "only $killed of $tries runs were there to be killed"
 resume=
 [ -e "$tmp/parts/log.jsonl" ] && resume="--resume $tmp/parts"
 runs 0 $train -o "$tmp/parts" $resume

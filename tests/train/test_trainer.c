@@ -308,6 +308,112 @@ static void test_full_disk(void **state)
     train_config_free(&c);
 }
 
+/* ---- what is refused --------------------------------------------------------------------------------------- */
+
+static void check_refused_with(const char *override, const char *const *more, size_t n_more,
+                               const char *resume, const char *want)
+{
+    const char *overrides[8] = { override };
+    struct trainer_options o = { .threads = 1, .cpu = "portable", .resume = resume };
+    struct train_listener l = { .report = NULL };
+    struct train_config c;
+    struct trainer *t;
+    struct err e = { 0 };
+
+    for (size_t i = 0; i < n_more; i++) overrides[i + 1] = more[i];
+    config_read(&c, "refused", overrides, n_more + 1);
+    if (trainer_open(&t, &c, &o, &l, &e) == STATUS_OK) fail_msg("not refused: %s", override);
+    assert_null(t);
+    if (strstr(e.text, want) == NULL) fail_msg("\"%s\" does not say \"%s\"", e.text, want);
+    assert_false(is_there(c.output_dir)); /* nothing is left behind */
+    train_config_free(&c);
+}
+
+static void check_refused(const char *override, const char *resume, const char *want)
+{
+    check_refused_with(override, NULL, 0, resume, want);
+}
+
+static void test_refused(void **state)
+{
+    static const char *const large[] = { "save_every=1", "max_steps=0", "epochs=1000000" };
+    static const char *const blind[] = { "llama_type=llama_ens",
+                                         "tokenizer_path=tests/data/tokenizer.model" };
+    char seen[600];
+    char resume[600], none[600];
+    struct train_config c;
+    struct heard h;
+    struct trainer *t;
+
+    (void)state;
+    check_refused("model=none", NULL, "none");
+    check_refused("max_words=60", NULL, "leave no room for text");
+    check_refused("train=nothing.like.this", NULL, "is named like \"nothing.like.this\"");
+    check_refused("warmup_steps=5", NULL, "the warm-up of 5 steps is not shorter than the run of 5");
+    check_refused("accum_iter=10", NULL, "type \"default\" has 12 items");
+    check_refused("mix={song: 2}", NULL, "the data has items of type \"default\", and the mix has none");
+    check_refused_with("keep=1000000000", large, 3, NULL, "GB are free");
+    snprintf(seen, sizeof seen, "data_config=%s", scratch_path(&scratch, "seen.yaml"));
+    check_refused_with("model=tests/data/tiny/llama-meta", (const char *[]){ blind[0], blind[1], seen }, 3,
+                       NULL, "have images, and the model has no encoders");
+
+    config_read(&c, "first", NULL, 0);
+    t = trainer_of(&c, &h, NULL);
+    run(t);
+    trainer_close(t);
+    snprintf(resume, sizeof resume, "%s/epoch1-iter3", c.output_dir);
+    snprintf(none, sizeof none, "%s/none", c.output_dir);
+    check_refused("batch_size=1", c.output_dir,
+                  "/epoch1-iter3/training.state: is the state of a run with batch_size 2, not 1");
+    check_refused("train=norm.weight", resume, "is the state of a run with trained weights ");
+    check_refused("model=tests/data/tiny/llama_ens-bf16", resume, "is the state of a run with another model");
+    check_refused("seed=1", resume, "is the state of a run with seed 0, not 1");
+    check_refused("seed=0", none, "none: cannot be resumed: it is neither a checkpoint of a run");
+    train_config_free(&c);
+}
+
+/* ---- items that fail ----------------------------------------------------------------------------------------- */
+
+static enum status run_on(const char *file, const char *share, struct err *e)
+{
+    char yaml[600];
+    const char *overrides[] = { yaml, share, "batch_size=1", "accum_iter=1", "epochs=4", "max_steps=20" };
+    struct train_config c;
+    struct heard h;
+    struct trainer *t;
+    enum status st;
+
+    snprintf(yaml, sizeof yaml, "data_config=%s", scratch_path(&scratch, file));
+    config_read(&c, "failing", overrides, 6);
+    t = trainer_of(&c, &h, NULL);
+    st = trainer_run(t, e);
+    trainer_close(t);
+    scratch_remove(c.output_dir);
+    train_config_free(&c);
+    return st;
+}
+
+static void check_fails(const char *file, const char *share, const char *want)
+{
+    struct err e = { 0 };
+
+    assert_int_equal(run_on(file, share, &e), STATUS_BAD_FORMAT);
+    if (strstr(e.text, want) == NULL) fail_msg("\"%s\" does not say \"%s\"", e.text, want);
+}
+
+static void test_items_that_fail(void **state)
+{
+    struct err e = { 0 };
+
+    (void)state;
+    check_fails("bad.yaml", "skip_bad=0", "bad.jsonl, line 6: turn 1 does not say whom it is \"from\"");
+    check_fails("bad.yaml", "skip_bad=0.05", "bad.jsonl, line 6");
+    if (run_on("bad.yaml", "skip_bad=0.5", &e) != STATUS_OK) fail_msg("%s", e.text);
+    check_fails("nothing.yaml", "skip_bad=0", "nothing.jsonl, line 1: there is nothing to learn");
+    check_fails("nothing.yaml", "skip_bad=1", "no item of type \"default\" can be learned from");
+    check_fails("unseen.yaml", "skip_bad=0", "/none.png: ");
+}
+
 /* ---- what is no number --------------------------------------------------------------------------------------- */
 
 static void set_weight(struct trainer *t, const char *name, float value)
@@ -405,6 +511,26 @@ static void write_seen(void)
     fclose(f);
 }
 
+static void write_text(const char *name, const char *text)
+{
+    scratch_write(scratch_path(&scratch, name), text, strlen(text));
+}
+
+#define TURNS                                                                                                \
+    "\"conversations\": [{\"from\": \"human\", \"value\": \"Hi\"}, {\"from\": \"gpt\", \"value\": \"Ho\"}]"
+#define GOOD "{" TURNS "}\n"
+
+static void write_failing(void)
+{
+    write_text("bad.jsonl", GOOD GOOD GOOD GOOD GOOD
+               "{\"conversations\": [{\"value\": \"Hi\"}, {\"value\": \"Ho, ho, ho\"}]}\n");
+    write_text("bad.yaml", "META: [{path: bad.jsonl}]\n");
+    write_text("nothing.jsonl", "{\"conversations\": [{\"from\": \"human\", \"value\": \"Hi\"}]}\n");
+    write_text("nothing.yaml", "META: [{path: nothing.jsonl}]\n");
+    write_text("unseen.jsonl", "{\"image\": \"none.png\", " TURNS "}\n");
+    write_text("unseen.yaml", "META: [{path: unseen.jsonl}]\n");
+}
+
 static int setup(void **state)
 {
     FILE *f;
@@ -413,6 +539,7 @@ static int setup(void **state)
     (void)state;
     scratch_open(&scratch);
     write_seen();
+    write_failing();
     f = fopen(scratch_path(&scratch, "texts.jsonl"), "w");
     for (int i = 0; i < ITEMS; i++)
         fprintf(f,
@@ -444,6 +571,8 @@ int main(void)
         cmocka_unit_test(test_feature_cache),
         cmocka_unit_test(test_keep),
         cmocka_unit_test(test_full_disk),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_items_that_fail),
         cmocka_unit_test(test_loss_not_finite),
         cmocka_unit_test(test_gradients_not_finite),
     };
