@@ -5,6 +5,8 @@
 #include "support/scratch.h"
 
 #include "core/digest.h"
+#include "core/file.h"
+#include "core/mix64.h"
 #include "model/adapter_file.h"
 #include "model/convert.h"
 #include "model/dump.h"
@@ -375,6 +377,52 @@ static void test_tensors_refused(void **state)
     expect_tensors_refused(pair, 2, 0, "belongs to nothing");
 }
 
+/* Whatever a file says, it is taken up or refused: its header is changed here and there, more often than the numbers. */
+static void test_changed_files(void **state)
+{
+    enum { FILES = 150, HEADER = 4000 };
+    const char *path = TINY "llama_ens", *file, *changed;
+    struct load_options o = { .paths = &path, .n_paths = 1 };
+    struct checkpoint *c;
+    struct tokenizer *tokenizer;
+    struct model_config config;
+    struct network n;
+    struct scratch scratch;
+    struct err e = { 0 };
+    unsigned char *data;
+    size_t size, n_taken = 0;
+    uint64_t random = 1;
+
+    (void)state;
+    scratch_open(&scratch);
+    file = scratch_path(&scratch, "a.safetensors");
+    changed = scratch_path(&scratch, "b.safetensors");
+    write_adapter(file, false);
+    assert_int_equal(file_read(file, 1 << 20, &data, &size, &e), STATUS_OK);
+    assert_int_equal(ckpt_open(&c, &path, 1, NULL, &e), STATUS_OK);
+    assert_int_equal(load_config(&config, &tokenizer, &o, c, &e), STATUS_OK);
+    assert_int_equal(network_init(&n, &config, &e), STATUS_OK);
+    assert_int_equal(load_weights(&n, c, &o, &e), STATUS_OK);
+    for (uint64_t i = 0; i < FILES; i++) {
+        size_t at = mix64(random++) % (i % 3 == 0 ? size : HEADER);
+        unsigned char kept = data[at];
+        struct adapters *x = NULL;
+
+        data[at] = i % 2 == 0 ? (unsigned char)mix64(random++) : (unsigned char)('0' + mix64(random++) % 10);
+        scratch_write(changed, data, size);
+        data[at] = kept;
+        if (adapters_open(&x, &changed, 1, &e) == STATUS_OK && adapters_place(x, &n, &e) == STATUS_OK)
+            n_taken += adapters_apply(x, &n, &e) == STATUS_OK;
+        adapters_close(x);
+    }
+    assert_true(n_taken > 0 && n_taken < FILES);
+    free(data);
+    network_free(&n);
+    ckpt_close(c);
+    tok_close(tokenizer);
+    scratch_close(&scratch);
+}
+
 static void test_files_refused(void **state)
 {
     const char *meta[] = { TINY "llama-meta" }, *file;
@@ -412,6 +460,7 @@ int main(void)
         cmocka_unit_test(test_on_model),        cmocka_unit_test(test_other_forms_of_base),
         cmocka_unit_test(test_merge),           cmocka_unit_test(test_merge_for_llama_cpp),
         cmocka_unit_test(test_tensors_refused), cmocka_unit_test(test_files_refused),
+        cmocka_unit_test(test_changed_files),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
