@@ -42,9 +42,6 @@ runs 0 inspect "$model" "$tmp/norm/epoch0-iter11"
 runs 0 train "$tmp/c.yaml" -t 1 --set 'without=[clip, qformer]' --set max_steps=2 -o "$tmp/half"
 same "loss" "$(head -n 1 "$tmp/half/log.jsonl" | grep -c -F "$(head -n 1 "$tmp/run/log.jsonl" | grep -o '"loss":[0-9.]*')")" 0
 
-<<<<<<< HEAD
-# What it refuses (the rest is in tests/train).
-=======
 # With numbers left out of the Q-Former: others than without, the same on any number of threads and when blocks are computed again.
 for way in "false -t 1" "true -t 3"; do
     # shellcheck disable=SC2086 # two words
@@ -53,8 +50,7 @@ done
 same "loss" "$(head -n 1 "$tmp/true/log.jsonl" | grep -c -F "$(head -n 1 "$tmp/run/log.jsonl" | grep -o '"loss":[0-9.]*')")" 0
 cmp -s "$tmp/true/epoch0-iter3/training.state" "$tmp/false/epoch0-iter3/training.state" || failed "other numbers are left out"
 
-# What it refuses: wrong words, and what does not fit together.
->>>>>>> 0680242 (tests: numbers left out are the same ones on any number of threads)
+# What it refuses (the rest is in tests/train).
 fails 1 "$tmp/run: holds a run already: go on with it (--resume $tmp/run), or name another folder" train "$tmp/c.yaml"
 cp "$tmp/c.yaml" "$tmp/wrong.yaml"
 echo "bach_size: 3" >>"$tmp/wrong.yaml"
