@@ -10,7 +10,8 @@ static const double loss_tolerance = 1e-5, gradient_tolerance = 1e-4, run_tolera
 static const struct schedule schedule = { 5e-4, 5e-5, 5, STEPS };
 static const struct schedule small_schedule = { 1e-3, 1e-4, 5, STEPS }; /* of adapters */
 
-/* As upstream's llama_ens_peft; and adapters on matrices of every encoder, a convolution, a projection, one of the language model's. */
+/* As upstream's llama_ens_peft; and adapters on matrices of every encoder, a convolution, a projection, one of the language model's, with
+ * biases and norms of all of them. */
 static const struct trainee_rule small_rule = { .lora_rank = 3, .bias_tuning = true, .norm_tuning = true };
 static const char *const encoder_targets[] = {
     "clip.visual.conv1.weight",       "clip.*.attn.in_proj_weight",       "clip.*.mlp.c_fc.weight",
@@ -18,10 +19,23 @@ static const char *const encoder_targets[] = {
     "qformer.*.self_attn.qkv.weight", "qformer.*.attention.query.weight", "visual_proj.0.weight",
     "layers.1.attention.wq.weight",
 };
-static const struct trainee_rule encoder_rule = { .lora_rank = 2,
-                                                  .lora_targets = encoder_targets,
-                                                  .n_lora_targets =
-                                                      sizeof encoder_targets / sizeof *encoder_targets };
+static const char *const encoder_learned[] = {
+    "*.lora_?.weight",      "layers.*.bias",
+    "clip.*.ln_1.*",        "clip.*.c_fc.bias",
+    "openclip_*.fc1.bias",  "openclip_*.blocks.?.norm.*",
+    "dinov2_*.norm1.*",     "dinov2_*.attn.proj.bias",
+    "qformer.*.query.bias", "qformer.*.LayerNorm.weight",
+};
+static const struct trainee_rule encoder_rule = {
+    .only = encoder_learned,
+    .n_only = sizeof encoder_learned / sizeof *encoder_learned,
+    .encoders = true,
+    .lora_rank = 2,
+    .lora_targets = encoder_targets,
+    .n_lora_targets = sizeof encoder_targets / sizeof *encoder_targets,
+    .bias_tuning = true,
+    .norm_tuning = true,
+};
 
 static double relative(double got, double want)
 {

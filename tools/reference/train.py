@@ -22,8 +22,9 @@ from safetensors.torch import save_file
 
 import llama
 from goldens import load
+from layout import adapter_shapes
 from sphinx import Sphinx
-from tiny import draw
+from tiny import draw, model_config
 from views import padded_resize
 
 ENCODERS = ("qformer.", "openclip_convnext_xxl.", "clip.", "dinov2_vitg14.")
@@ -41,6 +42,19 @@ TARGETS = (
     "layers.1.attention.wq.weight",
 )
 RANK = 2
+# What learns there: the adapters, biases that the LLM's layers get, and of each encoder some biases and norms.
+LEARNED = (
+    "*.lora_?.weight",
+    "layers.*.bias",
+    "clip.*.ln_1.*",
+    "clip.*.c_fc.bias",
+    "openclip_*.fc1.bias",
+    "openclip_*.blocks.?.norm.*",
+    "dinov2_*.norm1.*",
+    "dinov2_*.attn.proj.bias",
+    "qformer.*.query.bias",
+    "qformer.*.LayerNorm.weight",
+)
 SAMPLES, BATCH, ACCUMULATE = 12, 2, 2
 STEPS, WARMUP, LR, LR_MIN, DECAY = 50, 5.0, 5e-4, 5e-5, 0.1
 SNAPSHOTS = (20, 50)
@@ -51,7 +65,7 @@ Sample = tuple[torch.Tensor, torch.Tensor, int]  # ids, labels, image
 
 def is_trained(case: str, name: str) -> bool:
     if case == "llama_ens-adapters":
-        return ".lora_" in name
+        return any(fnmatchcase(name, pattern) for pattern in LEARNED)
     if case == "llama_ens_peft":
         key_word = any(word in name for word in ("bias", "lora", "norm"))
         return key_word and "_proj" not in name and not name.startswith(ENCODERS)
@@ -190,6 +204,9 @@ def write(tiny: Path, case: str, target: Path) -> None:
         with torch.no_grad():
             seen = [see(model, planes) for planes in (images if images.numel() > 0 else ())]
     start = model.weights | learned
+    if learned:
+        peft = adapter_shapes(model_config("llama_ens_peft"))
+        start |= {k: torch.zeros(shape) for k, shape in peft.items() if k.endswith(".bias")}
     out = {
         **{f"start/{k}": v for k, v in learned.items()},
         **({"planes": images} if images.numel() > 0 else {}),
