@@ -228,10 +228,10 @@ static void gradients_match(void **state)
     fixture_begin(&t, *state);
     for (int i = 0; i < 8; i++) {
         int32_t first[LONG + SHORT], count[LONG + SHORT];
-        struct attention_shape s = { 4, i % 2 == 0 ? 4 : 2, widths[i % 4], 0.3f, first, count };
+        struct attention_shape s = { 2, i % 2 == 0 ? 2 : 1, widths[i % 4], 0.3f, first, count };
         int64_t d = s.head_dim, T = LONG + SHORT;
-        struct tensor q = random_matrix(&t, T, 4 * d, 1), k = random_matrix(&t, T, s.kv_heads * d, 2),
-                      v = random_matrix(&t, T, s.kv_heads * d, 0), y = random_matrix(&t, T, 4 * d, 3);
+        struct tensor q = random_matrix(&t, T, 2 * d, 1), k = random_matrix(&t, T, s.kv_heads * d, 2),
+                      v = random_matrix(&t, T, s.kv_heads * d, 0), y = random_matrix(&t, T, 2 * d, 3);
         struct tensor *const inputs[] = { &q, &k, &v };
         float *want[3];
 
