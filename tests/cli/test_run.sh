@@ -95,7 +95,7 @@ fails 1 "--draw $tmp: is a directory" run -m $model -i $scene -p hi --draw "$tmp
 
 # ---- models
 fails 1 "$tmp/none: no such file or folder" run -m "$tmp/none" -p hi
-fails 1 "unknown variant \"llama_big\": known are llama_ens, llama_ens5, mixtral_sparse_ens, mixtral_sparse_ens5, llama_ens_light, llama_ens5_light, llama_ens10, llama_ens5p2" \
+fails 1 "unknown variant \"llama_big\": known are llama_ens, llama_ens5, mixtral_sparse_ens, mixtral_sparse_ens5, llama_ens_light, llama_ens5_light, llama_ens10, llama_ens5p2, llama_ens_peft, llama_qformerv2_peft, llama_peft" \
     run -m $model --llama-type llama_big -p hi
 runs 1 run -m $model --tokenizer $scene -p hi
 contains "$tmp/err" "$scene"

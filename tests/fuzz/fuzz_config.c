@@ -36,7 +36,9 @@ static void check_vision(const struct model_config *k)
     assert(k->dinov2.width % k->dinov2.heads == 0 && k->dinov2.pretrain_size % k->dinov2.patch_size == 0);
     assert(k->mixer.grid > 0 && k->mixer.grid * k->dinov2.patch_size == k->views.view_size);
     assert(k->mixer.grid % (k->convnext.image_size / 32) == 0);
-    assert(k->mixer.channels > 0 && k->mixer.width == k->llama.dim);
+    /* Only an encoder beside the Q-Former has channels to be joined. */
+    assert(k->mixer.channels > 0 || (k->variant->encoders & ~(1u << ENCODER_QFORMER)) == 0);
+    assert(k->mixer.width == k->llama.dim);
     for (i = 0; i < CONVNEXT_STAGES; i++) assert(k->convnext.depths[i] > 0 && k->convnext.dims[i] > 0);
 }
 
