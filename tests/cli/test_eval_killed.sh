@@ -6,6 +6,8 @@
 . tests/cli/lib.sh
 # shellcheck source=tests/cli/benchmark.sh
 . tests/cli/benchmark.sh
+# shellcheck source=tests/cli/kills.sh
+. tests/cli/kills.sh
 
 data=$tmp/data
 make_benchmark "$data" 800 8
@@ -13,32 +15,14 @@ common="eval -m $tiny/llama_ens --data $data --task $data/mine.json -t 1 --json"
 runs 0 $common -o "$tmp/whole"
 cp "$tmp/out" "$tmp/want"
 
-# How long a run takes differs from machine to machine: one that ended before its time is looked at, thrown away, and the next
-# ones are killed sooner.
-killed=0
-longest=400 # milliseconds
-tries=0
-while [ $killed -lt 20 ] && [ $tries -lt 200 ]; do
-    tries=$((tries + 1))
-    "$sphinx" $common -o "$tmp/parts" >"$tmp/out" 2>"$tmp/err" &
-    pid=$!
-    sleep "$(awk -v seed="$$$tries" -v ms=$longest 'BEGIN { srand(seed); printf "%.3f", (0.1 + 0.9 * rand()) * ms / 1000 }')"
-    kill -9 $pid 2>/dev/null
-    wait $pid 2>/dev/null
-    case $? in
-    137) killed=$((killed + 1)) ;;
-    0)
-        cmp -s "$tmp/out" "$tmp/want" || failed "other scores after $killed kills"
-        rm -rf "$tmp/parts"
-        longest=$((longest * 3 / 4 + 1))
-        ;;
-    *)
-        failed "a run that went on ended badly: $(cat "$tmp/err")"
-        break
-        ;;
-    esac
-done
-[ $killed -eq 20 ] || failed "only $killed of $tries runs were there to be killed"
+attempt() {
+    exec "$sphinx" $common -o "$tmp/parts"
+}
+ended() {
+    cmp -s "$tmp/out" "$tmp/want" || failed "other scores after $killed kills"
+    rm -rf "$tmp/parts"
+}
+kills 20 400
 runs 0 $common -o "$tmp/parts"
 cmp -s "$tmp/out" "$tmp/want" || failed "other scores"
 answers "$tmp/whole/answers.jsonl" >"$tmp/a"

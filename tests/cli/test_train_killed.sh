@@ -4,6 +4,8 @@
 # shellcheck disable=SC2086 # the options are many words
 # shellcheck source=tests/cli/lib.sh
 . tests/cli/lib.sh
+# shellcheck source=tests/cli/kills.sh
+. tests/cli/kills.sh
 export ASAN_OPTIONS=detect_leaks=0 # of fontconfig
 
 runs 0 synth "$tmp/data" --count 12 --size 64 -q
@@ -39,34 +41,16 @@ compare() {
     [ -z "$left" ] || failed "$2: left behind: $left"
 }
 
-# How long a run takes differs from machine to machine: what ended before its time is compared, thrown away, and the next ones are
-# killed sooner.
-killed=0
-longest=250 # milliseconds
-tries=0
-while [ $killed -lt 8 ] && [ $tries -lt 100 ]; do
-    tries=$((tries + 1))
+attempt() {
     resume=
     [ -e "$tmp/parts/log.jsonl" ] && resume="--resume $tmp/parts"
-    "$sphinx" $train -o "$tmp/parts" $resume >"$tmp/out" 2>"$tmp/err" &
-    pid=$!
-    sleep "$(awk -v seed="$$$tries" -v ms=$longest 'BEGIN { srand(seed); printf "%.3f", (0.1 + 0.9 * rand()) * ms / 1000 }')"
-    kill -9 $pid 2>/dev/null
-    wait $pid 2>/dev/null
-    case $? in
-    137) killed=$((killed + 1)) ;;
-    0)
-        compare "$tmp/parts" "after $killed kills"
-        rm -rf "$tmp/parts"
-        longest=$((longest * 3 / 4 + 1))
-        ;;
-    *)
-        failed "a run that went on ended badly: $(cat "$tmp/err")"
-        break
-        ;;
-    esac
-done
-[ $killed -eq 8 ] || failed "only $killed of $tries runs were there to be killed"
+    exec "$sphinx" $train -o "$tmp/parts" $resume
+}
+ended() {
+    compare "$tmp/parts" "after $killed kills"
+    rm -rf "$tmp/parts"
+}
+kills 8 250
 resume=
 [ -e "$tmp/parts/log.jsonl" ] && resume="--resume $tmp/parts"
 runs 0 $train -o "$tmp/parts" $resume
