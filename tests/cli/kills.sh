@@ -1,4 +1,5 @@
 # kills.sh - sourced by tests of what survives kill -9, behind lib.sh.
+# shellcheck shell=sh disable=SC2154,SC2086 # tmp is of lib.sh; numbers
 
 # kills WANTED LONGEST: starts `attempt` and kills it after at most LONGEST milliseconds, until WANTED were killed; in tries that are bounded.
 # How long a run takes differs from machine to machine: for one that ended before its time `ended` is called, which looks at what it
