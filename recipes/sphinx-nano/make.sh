@@ -21,8 +21,11 @@ drawn() {
 
 # trained NAME RECIPE BASE DATA: a run, or what is left of it; its newest checkpoint is then $result
 trained() {
-    "$sphinx" train "$here/$2.yaml" --set "model=$3" --set "data_config=$out/$4/meta.yaml" -o "$out/$1" --resume "$out/$1" -t "$threads"
-    result=$(ls -td "$out/$1"/epoch*/ | head -n 1)
+    run=$out/$1
+    set -- "$here/$2.yaml" --set "model=$3" --set "data_config=$out/$4/meta.yaml" -o "$run" -t "$threads"
+    [ ! -e "$run/log.jsonl" ] || set -- "$@" --resume "$run"
+    "$sphinx" train "$@"
+    result=$(find "$run" -mindepth 1 -maxdepth 1 -name 'epoch*' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
 }
 
 drawn words --count 20000 --turns 5 -s 1
