@@ -135,10 +135,9 @@ static void look_at_images(struct bench *b)
 
 static void micro_batch(struct bench *b, double weight)
 {
-    double loss;
-    size_t n_targets;
+    struct train_loss loss;
 
-    train_micro_batch(&b->c, &b->network, b->items, (size_t)b->o.samples, weight, &loss, &n_targets);
+    train_micro_batch(&b->c, &b->network, b->items, (size_t)b->o.samples, weight, 1, &loss);
     if (b->c.err.code != STATUS_OK) stop(b->c.err.text);
 }
 

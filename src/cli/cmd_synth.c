@@ -63,9 +63,10 @@ int cmd_synth(struct settings *s)
                                .split = split_named(s->split),
                                .side = s->side,
                                .turns = s->turns,
+                               .patches = s->patches,
                                .threads = s->model.threads > 0 ? s->model.threads : cpu_threads_default() };
 
     for (enum task t = 0; t < TASK_COUNT; t++)
-        o.task[t] = s->synth_tasks == 0 ? t != TASK_CELLS : (s->synth_tasks >> t & 1u) != 0;
+        o.task[t] = s->synth_tasks == 0 || (s->synth_tasks >> t & 1u) != 0;
     return run(s, &o);
 }

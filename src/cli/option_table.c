@@ -165,8 +165,10 @@ const struct option option_rows[] = {
       "questions about a picture in one conversation at most, all tasks mixed; 1: a file for each task" },
     { "--tasks", "", OPTION_SET, AT(synth_tasks), "LIST",
       "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
-      "grounded_caption t2i cells",
-      0, 0, BIT(SYNTH), GROUP_INPUT, "only these tasks, separated by commas; all but cells unless given" },
+      "grounded_caption t2i",
+      0, 0, BIT(SYNTH), GROUP_INPUT, "only these tasks, separated by commas; all unless given" },
+    { "--patches", "", OPTION_ON, AT(patches), NULL, NULL, 0, 0, BIT(SYNTH), GROUP_INPUT,
+      "also say what each part of a picture shows, for encoders that learn from scratch" },
 
     { "-n --predict", "--n-predict --max_gen_len", OPTION_INT, AT(ask.max_tokens), "N", NULL, -1, MANY,
       ASKS | BIT(BATCH), GROUP_ANSWER, "longest answer in tokens; -1: as long as the context allows" },

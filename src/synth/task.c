@@ -50,7 +50,6 @@ const struct task_row task_rows[TASK_COUNT] = {
     [TASK_T2I] = { "t2i", "prompts for images",
                    "Write a prompt from which a text-to-image model could draw this image.", "", SCORING_TEXT,
                    "anls", 160, 1, task_t2i },
-    [TASK_CELLS] = { "cells", "cells of a grid", "{}", "", SCORING_TEXT, "anls", 256, 7, task_cells },
 };
 
 enum task task_find(const char *name)

@@ -24,7 +24,6 @@
  *   long_caption      everything                   anls
  *   grounded_caption  shapes, people and texts     detection, of what is told by shape and color
  *   t2i               everything                   anls
- *   cells             shapes, people and texts     anls
  */
 #ifndef SPHINX_SYNTH_TASK_H
 #define SPHINX_SYNTH_TASK_H
@@ -50,7 +49,6 @@ enum task {
     TASK_LONG_CAPTION,
     TASK_GROUNDED_CAPTION,
     TASK_T2I,
-    TASK_CELLS,
     TASK_COUNT
 };
 

@@ -20,7 +20,6 @@ bool task_caption(struct question *q, struct draws *d, unsigned turn);
 bool task_long_caption(struct question *q, struct draws *d, unsigned turn);
 bool task_grounded_caption(struct question *q, struct draws *d, unsigned turn);
 bool task_t2i(struct question *q, struct draws *d, unsigned turn);
-bool task_cells(struct question *q, struct draws *d, unsigned turn);
 
 /* A question about texts, charts or documents for vqa (tasks_reading.c). */
 bool question_about_reading(struct question *q, struct draws *d, unsigned turn);

@@ -31,6 +31,7 @@ struct world_options {
     int side;              /* pixels of a picture's longer side: PAINTER_SIDE_MIN .. PAINTER_SIDE_MAX */
     bool task[TASK_COUNT]; /* which are wanted */
     size_t turns;          /* questions a conversation at most, 1 or more */
+    bool patches;          /* conversations also tell what the patches show (patches.h) */
     int threads;           /* 1 or more */
     const struct report *report;
 };

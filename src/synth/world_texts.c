@@ -3,6 +3,8 @@
 
 #include <inttypes.h>
 
+#include "synth/patches.h"
+
 /* What all functions here write to and about. */
 struct writing {
     struct scene_texts *texts;
@@ -13,7 +15,8 @@ struct writing {
     const struct picture *picture;
     const char *name;
     struct prose *scratch;
-    struct prose *turns; /* of which no conversation was made yet */
+    struct prose *patches; /* what the patches show; empty: that is not wanted */
+    struct prose *turns;   /* of which no conversation was made yet */
     size_t end[TURNS_MAX];
     size_t n_turns;
 };
@@ -55,8 +58,10 @@ static void write_conversation(const struct writing *w, struct prose *out, const
         prose_add(out, i > 0 ? ", " : "");
         prose_add_bytes(out, w->turns->text + first, w->end[turn[i]] - first);
     }
-    prose_add(out, "]},\n");
-    out->failed = out->failed || w->scratch->failed || w->turns->failed;
+    prose_add(out, "]");
+    if (w->patches->n > 0) prose_add(out, ", \"patches\": %s", prose_text(w->patches));
+    prose_add(out, "},\n");
+    out->failed = out->failed || w->scratch->failed || w->turns->failed || w->patches->failed;
 }
 
 static void forget_turns(struct writing *w)
@@ -202,9 +207,10 @@ static void write_task(struct writing *w, enum task task)
 void scene_texts_write(struct scene_texts *texts, struct question *q, const struct world_options *o,
                        uint64_t index, const struct scene *s, const struct picture *picture, const char *name)
 {
-    struct prose scratch = { 0 }, turns = { 0 };
-    struct writing w = { texts, q, o, index, s, picture, name, &scratch, &turns, { 0 }, 0 };
+    struct prose scratch = { 0 }, patches = { 0 }, turns = { 0 };
+    struct writing w = { texts, q, o, index, s, picture, name, &scratch, &patches, &turns, { 0 }, 0 };
 
+    if (o->patches) patches_write(&patches, s, picture);
     for (enum task task = 0; task < TASK_COUNT; task++) {
         if (!o->task[task]) continue;
         write_task(&w, task);
@@ -212,6 +218,7 @@ void scene_texts_write(struct scene_texts *texts, struct question *q, const stru
     }
     if (w.n_turns > 0) write_conversations(&w);
     prose_free(&scratch);
+    prose_free(&patches);
     prose_free(&turns);
 }
 

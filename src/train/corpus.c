@@ -522,10 +522,10 @@ static enum status item_sample(const struct item *item, const struct item_rule *
                          : sample_single(s, t, item->prompt, item->output, max_tokens, e);
 
     if (st != STATUS_OK || item->image == NULL) return st;
-    *image = strdup(item->image);
-    if (*image != NULL) return STATUS_OK;
-    sample_free(s);
-    return err_no_memory(e, "an item");
+    if (item->cells != NULL) st = sample_show(s, t, item->cells, item->side, e);
+    if (st == STATUS_OK && (*image = strdup(item->image)) == NULL) st = err_no_memory(e, "an item");
+    if (st != STATUS_OK) sample_free(s);
+    return st;
 }
 
 enum status corpus_read(const struct corpus *c, size_t item, uint64_t draw, const struct tokenizer *t,

@@ -155,6 +155,35 @@ static enum status image_read(struct item *item, const struct item_rule *rule, c
     return item->image != NULL ? STATUS_OK : err_no_memory(e, "an item");
 }
 
+/* "patches": a list of texts, one for each cell of a grid, row by row. */
+static enum status patches_read(struct item *item, const json_t *record, struct arena *a, struct err *e)
+{
+    const json_t *list = json_object_get(record, "patches");
+    size_t n = json_array_size(list);
+    const char **cells;
+    int side = 1;
+
+    if (list == NULL || item->image == NULL) return STATUS_OK;
+    while ((size_t)side * (size_t)side < n) side++;
+    if (n == 0 || (size_t)side * (size_t)side != n)
+        return err_set(e, STATUS_BAD_FORMAT,
+                       "\"patches\" must be a list of a square number of texts, not of %zu", n);
+    cells = arena_calloc(a, n, sizeof *cells);
+    if (cells == NULL) return err_no_memory(e, "an item");
+    for (size_t i = 0; i < n; i++) {
+        const char *text = json_string_value(json_array_get(list, i));
+
+        if (text == NULL)
+            return err_set(e, STATUS_BAD_FORMAT, "\"patches\"[%zu] must be a text, not %s", i,
+                           json_kind(json_array_get(list, i)));
+        cells[i] = arena_strdup(a, text);
+        if (cells[i] == NULL) return err_no_memory(e, "an item");
+    }
+    item->cells = cells;
+    item->side = side;
+    return STATUS_OK;
+}
+
 /* ---- the forms ----------------------------------------------------------------------------------------- */
 
 enum status item_form(const json_t *record, enum preprocess preprocess, enum corpus_form *form, struct err *e)
@@ -286,6 +315,7 @@ enum status item_read(struct item *item, const struct item_rule *rule, const jso
 
     *item = (struct item){ 0 };
     st = image_read(item, rule, record, a, e);
+    if (st == STATUS_OK) st = patches_read(item, record, a, e);
     if (st != STATUS_OK) return st;
     switch (rule->form) {
     case CORPUS_DIALOGUE: return dialogue_read(item, record, a, e);

@@ -22,7 +22,10 @@ struct item {
     size_t n_turns;
     const char *prompt, *output; /* of everything else */
     const char *image;           /* path; NULL: none */
-    size_t n_characters;         /* by which items are sorted: of all texts as they stand in the record */
+    const char *const
+        *cells; /* [side * side] of "patches": what the image shows there, in words; NULL: unknown */
+    int side;
+    size_t n_characters; /* by which items are sorted: of all texts as they stand in the record */
 };
 
 /* What the records of a file are, by the first of them. BAD_FORMAT: it has no key that tells. */

@@ -153,8 +153,58 @@ enum status sample_single(struct sample *s, const struct tokenizer *t, const cha
     return targets_check(s, n, e);
 }
 
+/* ---- patches ------------------------------------------------------------------------------------------- */
+
+static size_t words_count(const char *const *cells, size_t n)
+{
+    size_t words = 0;
+
+    for (size_t i = 0; i < n; i++)
+        for (const char *p = cells[i]; *p != '\0'; p++) words += *p != ' ' && (p[1] == ' ' || p[1] == '\0');
+    return words;
+}
+
+/* The word that begins at *text, which is moved behind it. */
+static enum status word_id(const struct tokenizer *t, const char **text, int32_t *id, struct err *e)
+{
+    size_t size = strcspn(*text, " "), n;
+    int32_t *ids;
+    enum status st = tok_encode(t, *text, size, 0, &ids, &n, e);
+
+    if (st != STATUS_OK) return st;
+    *id = ids[n - 1];
+    *text += size;
+    free(ids);
+    return STATUS_OK;
+}
+
+enum status sample_show(struct sample *s, const struct tokenizer *t, const char *const *cells, int side,
+                        struct err *e)
+{
+    size_t n = (size_t)side * (size_t)side;
+    enum status st = STATUS_OK;
+
+    s->shown = calloc(words_count(cells, n) + 1, sizeof *s->shown);
+    if (s->shown == NULL) return err_no_memory(e, "a sample");
+    s->shown_side = side;
+    for (size_t i = 0; i < n; i++) {
+        const char *text = cells[i] + strspn(cells[i], " ");
+
+        while (*text != '\0') {
+            struct patch_word *word = &s->shown[s->n_shown++];
+
+            word->cell = (int32_t)i;
+            st = word_id(t, &text, &word->id, e);
+            if (st != STATUS_OK) return st;
+            text += strspn(text, " ");
+        }
+    }
+    return STATUS_OK;
+}
+
 void sample_free(struct sample *s)
 {
     free(s->ids);
+    free(s->shown);
     *s = (struct sample){ 0 };
 }

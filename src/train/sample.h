@@ -19,6 +19,16 @@ struct sample {
     int32_t *ids, *labels; /* [n], BOS first; one block of memory, which ids owns */
     size_t n;
     size_t n_targets;
+    struct patch_word *shown; /* [n_shown] what the image's patches are to say; NULL: nothing */
+    size_t n_shown;
+    int shown_side; /* of the grid that they are in */
+};
+
+/* A word for what one cell of a grid over the image shows: beside the answers, each patch's place among the image words is asked for it. So encoders
+ * that know nothing yet learn from hundreds of targets an image, none of which has to be searched for. */
+struct patch_word {
+    int32_t cell; /* row by row */
+    int32_t id;
 };
 
 struct sample_turn {
@@ -34,6 +44,9 @@ enum status sample_dialogue(struct sample *s, const struct tokenizer *t, const s
 /* BOS prompt output EOS; targets are the tokens behind those of the prompt alone, end of sentence included. prompt "": a caption or a text. */
 enum status sample_single(struct sample *s, const struct tokenizer *t, const char *prompt, const char *output,
                           size_t max_tokens, struct err *e);
+/* Adds what the cells [side * side] show: words separated by spaces, "" where nothing is known. A word's label is its last token. */
+enum status sample_show(struct sample *s, const struct tokenizer *t, const char *const *cells, int side,
+                        struct err *e);
 void sample_free(struct sample *s); /* accepts a zeroed one */
 
 #endif

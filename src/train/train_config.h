@@ -56,6 +56,7 @@ struct train_config {
     double warmup_epochs;
     size_t warmup_steps; /* SIZE_MAX: warmup_epochs */
     double lr, min_lr, clip_grad, weight_decay;
+    double patch_loss;      /* weight of the loss of what patches show, where records tell it (sample.h) */
     double qformer_dropout; /* of the Q-Former's numbers so many are left out at random; upstream: 0.1 */
     size_t max_words;
     enum train_view image_transform;

@@ -9,12 +9,18 @@
 
 /* The rows of all samples together, and what is to be said behind some of them. */
 struct rows_plan {
-    int64_t n_text, n_rows, n_targets;
+    int64_t n_text, n_rows, n_targets, n_shown;
     int32_t *ids;              /* [n_text] of the samples that have a target, up to its last */
     struct row_ref *ref;       /* [n_rows] part 0: text, part 1 + i: the words of image i */
     int32_t *position, *first; /* [n_rows] */
     struct row_ref *asked;     /* [n_targets] the rows behind which a target stands */
     int32_t *target;           /* [n_targets] */
+    struct row_ref *patch;     /* [n_shown] the rows of patches that are to say something themselves */
+    int32_t *word;             /* [n_shown] */
+};
+
+struct plan_size {
+    size_t text, rows, shown;
 };
 
 /* The ids that the targets depend on: all before the last one. The first id is never predicted. */
@@ -29,6 +35,24 @@ static size_t length_used(const struct sample *s)
 static bool has_image(const struct train_item *item)
 {
     return item->planes != NULL || item->features != NULL;
+}
+
+/* A cell is what all patches in it show. start: the item's first row. */
+static void plan_patches(struct rows_plan *p, const struct mixer_config *k, const struct sample *s,
+                         int64_t start)
+{
+    for (size_t i = 0; i < s->n_shown; i++) {
+        int64_t factor = k->grid / s->shown_side;
+        int64_t row = s->shown[i].cell / s->shown_side * factor,
+                column = s->shown[i].cell % s->shown_side * factor;
+
+        for (int64_t j = 0; j < factor * factor; j++) {
+            int64_t word = mixer_patch_word(k, row + j / factor, column + j % factor);
+
+            p->patch[p->n_shown] = (struct row_ref){ 0, (int32_t)(start + 1 + word) };
+            p->word[p->n_shown++] = s->shown[i].id;
+        }
+    }
 }
 
 /* Adds item i to the plan; its ids from 1 on stand behind its image, which stands behind its first. */
@@ -52,34 +76,60 @@ static void plan_item(struct rows_plan *p, size_t i, const struct sample *s, int
     }
 }
 
-static bool plan(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
-                 struct rows_plan *p)
+/* Whether the samples fit the model; how much room the plan takes. */
+static bool plan_measure(struct ctx *c, const struct network *n, const struct train_item *items,
+                         size_t n_items, int64_t words, struct plan_size *size)
 {
-    int64_t words = network_has(n, COMPONENT_MIXER) ? encode_words(n) : 0;
-    size_t n_text = 0, n_rows = 0;
+    const struct mixer_config *k = &n->config.mixer;
 
-    memset(p, 0, sizeof *p);
     for (size_t i = 0; i < n_items; i++) {
-        assert(items[i].sample->n >= 1);
+        const struct sample *s = items[i].sample;
+        size_t factor = s->n_shown > 0 ? (size_t)(k->grid / s->shown_side) : 0;
+
+        assert(s->n >= 1);
         if (has_image(&items[i]) && !n->sees) {
             err_set(&c->err, STATUS_UNSUPPORTED, "a sample has an image, and the model has no encoders");
             return false;
         }
-        n_text += items[i].sample->n;
-        n_rows += items[i].sample->n + (has_image(&items[i]) ? (size_t)words : 0);
+        if (s->n_shown > 0 && (k->channels == 0 || k->grid % s->shown_side != 0)) {
+            err_set(
+                &c->err, STATUS_UNSUPPORTED,
+                "\"patches\" are for a grid of %d x %d, and the model's of %d x %d is no refinement of it",
+                s->shown_side, s->shown_side, k->grid, k->grid);
+            return false;
+        }
+        size->text += s->n;
+        size->rows += s->n + (has_image(&items[i]) ? (size_t)words : 0);
+        size->shown += s->n_shown * factor * factor;
     }
-    if (n_rows > INT32_MAX) {
-        err_set(&c->err, STATUS_UNSUPPORTED, "a micro-batch of %zu positions is too large", n_rows);
-        return false;
-    }
-    p->ids = ctx_alloc(c, n_text, sizeof *p->ids);
-    p->ref = ctx_alloc(c, n_rows, sizeof *p->ref);
-    p->position = ctx_alloc(c, n_rows, sizeof *p->position);
-    p->first = ctx_alloc(c, n_rows, sizeof *p->first);
-    p->asked = ctx_alloc(c, n_text, sizeof *p->asked);
-    p->target = ctx_alloc(c, n_text, sizeof *p->target);
+    if (size->rows <= INT32_MAX) return true;
+    err_set(&c->err, STATUS_UNSUPPORTED, "a micro-batch of %zu positions is too large", size->rows);
+    return false;
+}
+
+static bool plan(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
+                 struct rows_plan *p)
+{
+    int64_t words = network_has(n, COMPONENT_MIXER) ? encode_words(n) : 0;
+    struct plan_size size = { 0 };
+
+    memset(p, 0, sizeof *p);
+    if (!plan_measure(c, n, items, n_items, words, &size)) return false;
+    p->ids = ctx_alloc(c, size.text, sizeof *p->ids);
+    p->ref = ctx_alloc(c, size.rows, sizeof *p->ref);
+    p->position = ctx_alloc(c, size.rows, sizeof *p->position);
+    p->first = ctx_alloc(c, size.rows, sizeof *p->first);
+    p->asked = ctx_alloc(c, size.text, sizeof *p->asked);
+    p->target = ctx_alloc(c, size.text, sizeof *p->target);
+    p->patch = ctx_alloc(c, size.shown + 1, sizeof *p->patch);
+    p->word = ctx_alloc(c, size.shown + 1, sizeof *p->word);
     if (c->err.code != STATUS_OK) return false;
-    for (size_t i = 0; i < n_items; i++) plan_item(p, i, items[i].sample, has_image(&items[i]) ? words : 0);
+    for (size_t i = 0; i < n_items; i++) {
+        int64_t start = p->n_rows;
+
+        plan_item(p, i, items[i].sample, has_image(&items[i]) ? words : 0);
+        if (has_image(&items[i])) plan_patches(p, &n->config.mixer, items[i].sample, start);
+    }
     return true;
 }
 
@@ -168,37 +218,47 @@ static struct tensor *embeddings(struct ctx *c, const struct network *n, const s
     return gather(c, sources, p->ref, p->n_rows);
 }
 
-static double forward(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
-                      const struct rows_plan *p, double weight)
+/* The loss of the rows `asked` of h, and its way back begun. */
+static double loss_of(struct ctx *c, const struct network *n, struct tensor **h, const struct row_ref *asked,
+                      const int32_t *target, int64_t count, double weight)
 {
-    const struct llama_config *k = &n->config.llama;
-    struct llama_batch batch = { p->n_rows, p->position, NULL, p->first, 0 };
-    struct tensor **h = ctx_alloc(c, 1, sizeof(struct tensor *));
-    double loss;
+    double loss = 0;
 
-    if (c->err.code != STATUS_OK) return 0;
-    if (c->tape != NULL) batch.balance = weight * (double)k->balance / k->n_layers;
-    *h = llama_forward(c, &n->llama, embeddings(c, n, items, n_items, p), &batch, NULL);
-    loss =
-        cross_entropy(c, llama_logits(c, &n->llama, gather(c, h, p->asked, p->n_targets)), p->target, weight);
+    if (count > 0)
+        loss = cross_entropy(c, llama_logits(c, &n->llama, gather(c, h, asked, count)), target, weight);
     if (c->err.code == STATUS_OK && !isfinite(loss))
         err_set(&c->err, STATUS_NUMERIC, "the loss is not a finite number");
     return loss;
 }
 
+static void forward(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
+                    const struct rows_plan *p, double weight, double patch_weight, struct train_loss *loss)
+{
+    const struct llama_config *k = &n->config.llama;
+    struct llama_batch batch = { p->n_rows, p->position, NULL, p->first, 0 };
+    struct tensor **h = ctx_alloc(c, 1, sizeof(struct tensor *));
+
+    if (c->err.code != STATUS_OK) return;
+    if (c->tape != NULL) batch.balance = weight * (double)k->balance / k->n_layers;
+    *h = llama_forward(c, &n->llama, embeddings(c, n, items, n_items, p), &batch, NULL);
+    loss->answers = loss_of(c, n, h, p->asked, p->target, p->n_targets, weight);
+    loss->n_targets = (size_t)p->n_targets;
+    if (patch_weight == 0) return;
+    loss->patches = loss_of(c, n, h, p->patch, p->word, p->n_shown, weight * patch_weight);
+    loss->n_shown = (size_t)p->n_shown;
+}
+
 void train_micro_batch(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
-                       double weight, double *loss, size_t *n_targets)
+                       double weight, double patch_weight, struct train_loss *loss)
 {
     struct arena_mark mark = arena_mark(c->arena);
     struct tape tape = { NULL };
     struct rows_plan p;
 
-    *loss = 0;
-    *n_targets = 0;
+    *loss = (struct train_loss){ 0 };
     c->tape = weight != 0 ? &tape : NULL;
     if (plan(c, n, items, n_items, &p) && p.n_targets > 0) {
-        *loss = forward(c, n, items, n_items, &p, weight);
-        *n_targets = (size_t)p.n_targets;
+        forward(c, n, items, n_items, &p, weight, patch_weight, loss);
         if (c->tape != NULL && c->err.code == STATUS_OK) tape_backward(c);
     }
     c->tape = NULL;

@@ -22,12 +22,18 @@ struct train_item {
         features; /* what the encoders, frozen, make of it (encode_features), kept by the caller; NULL: from planes */
 };
 
-/* Adds `weight` times the gradient of the micro-batch's loss (mean over its targets) to the trainees'. *loss is the unweighted loss; without any
- * target 0. weight 0: the loss alone (validation), in less time and memory. The arena of c is rewound. With experts, load_balance's gradient is added too, times what the
- * configuration says; *loss is without it. Failures are in c->err: NUMERIC for a loss that is
- * not finite, nothing having been added. */
+/* Means over the targets; 0 without any. */
+struct train_loss {
+    double answers, patches;
+    size_t n_targets, n_shown; /* in answers, on patches */
+};
+
+/* Adds `weight` times the gradient of the micro-batch's loss to the trainees': of its answers' and, beside it, patch_weight times that of its patches'.
+ * *loss is unweighted. weight 0: the loss alone (validation), in less time and memory; patch_weight 0: the patches' is not computed. The arena of c is
+ * rewound. With experts, load_balance's gradient is added too, times what the configuration says; *loss is without it. Failures are in c->err:
+ * NUMERIC for a loss that is not finite; UNSUPPORTED: patches are labelled on a grid that is not the model's or coarser by a whole factor. */
 void train_micro_batch(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
-                       double weight, double *loss, size_t *n_targets);
+                       double weight, double patch_weight, struct train_loss *loss);
 
 /* Whether any weight of an encoder has a gradient. */
 bool train_encoders_learn(const struct network *n);

@@ -39,8 +39,8 @@ static void set_dropout(struct trainer *t, size_t micro, bool learns)
     t->ctx.dropout_key = mix64(mix64(key ^ t->position.step) ^ micro);
 }
 
-void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double weight, double *loss,
-                         size_t *n_targets, size_t *n_tokens)
+void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double weight,
+                         struct train_loss *loss, size_t *n_tokens)
 {
     size_t words = t->network.sees ? (size_t)encode_words(&t->network) : 0;
     struct arena_mark mark = arena_mark(t->ctx.arena);
@@ -55,7 +55,7 @@ void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double w
         if (t->ctx.err.code != STATUS_OK) return;
         *n_tokens += it->sample.n + (it->image != NULL ? words : 0);
     }
-    train_micro_batch(&t->ctx, &t->network, t->items, b->n, weight, loss, n_targets);
+    train_micro_batch(&t->ctx, &t->network, t->items, b->n, weight, t->config->patch_loss, loss);
     arena_reset(t->ctx.arena, mark);
 }
 
@@ -85,19 +85,22 @@ static enum status batch_failed(struct trainer *t, const struct feed_batch *b, s
 /* Adds a micro-batch's share to the gradients and to r. */
 static enum status micro_batch(struct trainer *t, struct step_result *r, struct err *e)
 {
-    size_t n = t->config->accum_iter, n_targets, n_tokens;
-    double began = clock_seconds(), loss;
+    size_t n = t->config->accum_iter, n_tokens;
+    double began = clock_seconds();
+    struct train_loss loss;
     const struct feed_batch *b;
     enum status st = feed_next(t->feed, &b, t->listener.report, e);
 
     r->seconds_waiting += clock_seconds() - began;
     if (st != STATUS_OK) return st;
-    trainer_micro_batch(t, b, 1.0 / (double)n / t->ranks.count, &loss, &n_targets, &n_tokens);
+    trainer_micro_batch(t, b, 1.0 / (double)n / t->ranks.count, &loss, &n_tokens);
     if (t->ctx.err.code != STATUS_OK) return batch_failed(t, b, e);
-    r->loss += loss / (double)n;
+    r->loss += loss.answers / (double)n;
+    r->patch_loss += loss.patches / (double)n;
     r->n_items += b->n;
     r->n_tokens += n_tokens;
-    r->n_targets += n_targets;
+    r->n_targets += loss.n_targets;
+    r->n_shown += loss.n_shown;
     return STATUS_OK;
 }
 
@@ -112,7 +115,8 @@ static void advance(struct run_position *p, size_t epoch_steps)
 /* What the ranks' micro-batches come to; or the failure, if one of them failed. */
 static enum status join(const struct trainer *t, struct step_result *r, enum status st, struct err *e)
 {
-    double x[] = { r->loss / t->ranks.count, (double)r->n_items, (double)r->n_tokens, (double)r->n_targets };
+    double x[] = { r->loss / t->ranks.count, (double)r->n_items, (double)r->n_tokens,
+                   (double)r->n_targets,     (double)r->n_shown, r->patch_loss / t->ranks.count };
 
     st = ranks_agree(&t->ranks, st, e);
     if (st != STATUS_OK) return st;
@@ -121,6 +125,8 @@ static enum status join(const struct trainer *t, struct step_result *r, enum sta
     r->n_items = (size_t)x[1];
     r->n_tokens = (size_t)x[2];
     r->n_targets = (size_t)x[3];
+    r->n_shown = (size_t)x[4];
+    r->patch_loss = x[5];
     return STATUS_OK;
 }
 
@@ -168,6 +174,7 @@ static enum status log_step(struct trainer *t, const struct step_result *r, stru
     enum status st;
 
     if (line == NULL) return err_no_memory(e, "a line of the log");
+    if (r->n_shown > 0) json_object_set_new(line, "patch_loss", json_number(r->patch_loss));
     if (r->skipped) json_object_set_new(line, "skipped", json_true());
     st = journal_append(&t->log, line, e);
     json_decref(line);

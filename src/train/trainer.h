@@ -27,11 +27,13 @@ struct trainer_options {
 struct step_result {
     size_t step, n_steps; /* steps done, of all of the run */
     size_t epoch;         /* from 0 */
-    double loss;          /* mean over micro-batches */
+    double loss;          /* of the answers, mean over micro-batches */
+    double patch_loss;    /* of what patches show (sample.h), beside it */
     double lr;
     double grad_norm;                    /* before clipping */
     bool skipped;                        /* the norm was not finite: the weights are as before */
     size_t n_items, n_tokens, n_targets; /* n_tokens: image words included */
+    size_t n_shown;                      /* words for patches */
     double seconds, seconds_waiting;     /* all of it, and of that for data */
 };
 

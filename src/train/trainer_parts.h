@@ -73,7 +73,7 @@ enum status trainer_check_sight(const struct trainer *t, const struct corpus *c,
 
 /* A micro-batch of the feed into t->items and through train_micro_batch. *n_tokens: the positions that it comes to. Failures are in
  * t->ctx.err. */
-void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double weight, double *loss,
-                         size_t *n_targets, size_t *n_tokens);
+void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double weight,
+                         struct train_loss *loss, size_t *n_tokens);
 
 #endif

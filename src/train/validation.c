@@ -36,16 +36,16 @@ static enum status measure_one(struct trainer *t, struct feed *f, struct type_lo
     const struct corpus_type *types;
     const struct feed_batch *b;
     enum status st = feed_next(f, &b, t->listener.report, e);
-    size_t n_targets, n_tokens, type = 0;
-    double loss;
+    size_t n_tokens, type = 0;
+    struct train_loss loss;
 
     if (st != STATUS_OK) return st;
     corpus_types(t->validation, &types);
     while (b->items[0].item >= types[type].end) type++;
-    trainer_micro_batch(t, b, 0, &loss, &n_targets, &n_tokens);
+    trainer_micro_batch(t, b, 0, &loss, &n_tokens);
     if (t->ctx.err.code != STATUS_OK) return err_set(e, t->ctx.err.code, "validation: %s", t->ctx.err.text);
-    losses[type].loss += loss * (double)n_targets;
-    losses[type].n_targets += n_targets;
+    losses[type].loss += loss.answers * (double)loss.n_targets;
+    losses[type].n_targets += loss.n_targets;
     losses[type].n_items++;
     return STATUS_OK;
 }

@@ -59,6 +59,12 @@ int64_t mixer_words(const struct mixer_config *k, int64_t n_views)
     return n;
 }
 
+/* Behind the start tag, the Q-Former's words and the class token. */
+int64_t mixer_patch_word(const struct mixer_config *k, int64_t row, int64_t column)
+{
+    return k->channels > 0 ? 2 + k->queries + row * k->grid + column : -1;
+}
+
 struct tensor *mixer_spread(struct ctx *c, struct tensor *map, int64_t n_views, int64_t side, int64_t grid)
 {
     int64_t cells = side * side, n = 1 + grid * grid, factor = grid / side;

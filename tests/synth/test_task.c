@@ -16,6 +16,7 @@
 #include <string.h>
 
 #include "image/transform.h"
+#include "synth/patches.h"
 #include "synth/task.h"
 #include "text/grounding.h"
 
@@ -454,49 +455,53 @@ static void test_tasks(void **state)
     end(&f);
 }
 
-/* The word of the cell that holds the pixel (x, y). */
-static const char *cell_word(const struct fixture *f, double x, double y, char *word, size_t size)
+/* The words of the cell that holds the pixel (x, y). */
+static void cell_words(const struct fixture *f, const char *patches, double x, double y, char *words,
+                       size_t size)
 {
     const struct image *im = &f->picture.im;
     struct img_square square = img_square_of(IMG_TRANSFORM_PADDED_RESIZE, im->width, im->height);
     struct img_point p = img_square_from_pixels(&square, (struct img_point){ x, y });
-    const char *text = prose_text(&f->q.answer);
+    const char *text = strchr(patches, '"') + 1;
 
-    for (int skip = 8 * (int)(8 * p.y) + (int)(8 * p.x); skip > 0; skip--) text += strcspn(text, " ") + 1;
-    snprintf(word, size, "%.*s", (int)strcspn(text, " "), text);
-    return word;
+    for (int skip = 8 * (int)(8 * p.y) + (int)(8 * p.x); skip > 0; skip--)
+        text = strchr(strchr(text, '"') + 1, '"') + 1;
+    snprintf(words, size, "%.*s", (int)strcspn(text, "\""), text);
 }
 
-/* 64 words, and in the middle of every shape that nothing covers stands its shape, and its color. */
-static void test_cells(void **state)
+/* 64 texts, and the one in the middle of every shape that nothing covers begins with its shape and color. */
+static void test_patches(void **state)
 {
     struct fixture f;
+    struct prose patches = { 0 };
     size_t n = 0, wrong = 0;
-    char word[32];
+    char words[160], want[64];
 
     (void)state;
     begin(&f);
     for (int i = 0; i < SCENES; i++) {
+        size_t quotes = 0;
+
         next(&f);
-        for (unsigned turn = 0; turn < 2; turn++) {
-            size_t spaces = 0;
+        prose_clear(&patches);
+        patches_write(&patches, &f.s, &f.picture);
+        for (const char *c = prose_text(&patches); *c != '\0'; c++) quotes += *c == '"';
+        assert_int_equal(quotes, 128);
+        for (size_t k = 0; k < f.s.n_items; k++) {
+            const struct item *t = &f.s.items[k];
+            const double *box = f.picture.place[k].box;
 
-            if (!ask(&f, TASK_CELLS, turn)) continue;
-            for (const char *c = prose_text(&f.q.answer); *c != '\0'; c++) spaces += *c == ' ';
-            assert_int_equal(spaces, 63);
-            for (size_t k = 0; k < f.s.n_items; k++) {
-                const struct item *t = &f.s.items[k];
-                const double *box = f.picture.place[k].box;
-
-                if (t->kind != ITEM_SHAPE || !t->large || t->behind >= 0) continue;
-                cell_word(&f, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, word, sizeof word);
-                n++;
-                wrong += strcmp(word, turn == 0 ? shape_names[t->shape] : color_names[t->color]) != 0;
-            }
+            if (t->kind != ITEM_SHAPE || !t->large || t->behind >= 0) continue;
+            cell_words(&f, prose_text(&patches), (box[0] + box[2]) / 2, (box[1] + box[3]) / 2, words,
+                       sizeof words);
+            snprintf(want, sizeof want, "%s %s ", shape_names[t->shape], color_names[t->color]);
+            n++;
+            wrong += strncmp(words, want, strlen(want)) != 0;
         }
     }
     assert_true(n > 100);
     assert_true(wrong <= n / 50); /* a neighbor may cover more of the cell */
+    prose_free(&patches);
     end(&f);
 }
 
@@ -506,7 +511,7 @@ int main(void)
         cmocka_unit_test(test_questions), cmocka_unit_test(test_choices),   cmocka_unit_test(test_statements),
         cmocka_unit_test(test_referring), cmocka_unit_test(test_detection), cmocka_unit_test(test_category),
         cmocka_unit_test(test_poses),     cmocka_unit_test(test_charts),    cmocka_unit_test(test_tasks),
-        cmocka_unit_test(test_cells),
+        cmocka_unit_test(test_patches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -367,6 +367,30 @@ static void test_bad_items(void **state)
     corpus_close(c);
 }
 
+#define PATCHES(list, question)                                                                              \
+    "{\"image\": \"a.png\", \"patches\": [" list "], " TURNS(question, "\"b\"") "}\n"
+
+static void test_patches(void **state)
+{
+    struct corpus *c;
+    struct sample s;
+    struct err e = { 0 };
+    char *image;
+
+    (void)state;
+    put("x.jsonl", PATCHES("\"red\", \"\", \"one two\", \"none\"", "a") PATCHES("\"red\", \"red\"", "aa")
+                       PATCHES("5", "aaa"));
+    c = open_corpus("META: [{path: x.jsonl}]", 0);
+    if (corpus_read(c, 2, 0, t, 4096, &s, &image, &e) != STATUS_OK) fail_msg("%s", e.text);
+    assert_int_equal(s.shown_side, 2);
+    assert_int_equal(s.n_shown, 4);
+    sample_free(&s);
+    free(image);
+    check_bad_item(c, 0, "\"patches\" must be a list of a square number of texts, not of 2");
+    check_bad_item(c, 1, "\"patches\"[0] must be a text, not a number");
+    corpus_close(c);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -374,6 +398,7 @@ int main(void)
         cmocka_unit_test(test_singles),   cmocka_unit_test(test_captions_and_texts),
         cmocka_unit_test(test_ratio),     cmocka_unit_test(test_bad_configurations),
         cmocka_unit_test(test_bad_files), cmocka_unit_test(test_bad_items),
+        cmocka_unit_test(test_patches),
     };
     int failed;
 

@@ -135,8 +135,7 @@ static void test_cancelled(void **state)
     struct report report = { .cancel = &stop.cancel };
     struct backend backend;
     struct tiny_model m;
-    size_t n_targets;
-    double loss;
+    struct train_loss loss;
     bool ended = false;
 
     (void)state;
@@ -150,7 +149,7 @@ static void test_cancelled(void **state)
     for (int after = 0; !ended; after += 5) {
         stop.left = after;
         stop.cancel = false;
-        train_micro_batch(&m.c, &m.network, m.items, BATCH, 1, &loss, &n_targets);
+        train_micro_batch(&m.c, &m.network, m.items, BATCH, 1, 1, &loss);
         ended = stop.left >= 0;
         assert_int_equal(m.c.err.code, ended ? STATUS_OK : STATUS_CANCELLED);
         assert_true(m.arena.used == 0 && m.c.tape == NULL);

@@ -94,6 +94,34 @@ static void test_question_repeated(void **state)
     sample_free(&s);
 }
 
+/* A label is a word's last token: what stands before it is as it may be in a text. */
+static void test_shown(void **state)
+{
+    const struct sample_turn turns[] = { { false, "Q" }, { true, "yes" } };
+    const char *const cells[] = { "", "red", " big  blue ", "none" };
+    const char *const words[] = { "red", "big", "blue", "none" };
+    const int32_t place[] = { 1, 2, 2, 3 };
+    struct sample s;
+    struct err e = { 0 };
+
+    (void)state;
+    assert_int_equal(sample_dialogue(&s, t, turns, 2, 4096, &e), STATUS_OK);
+    assert_true(s.shown == NULL && s.n_shown == 0);
+    assert_int_equal(sample_show(&s, t, cells, 2, &e), STATUS_OK);
+    assert_int_equal(s.shown_side, 2);
+    assert_int_equal(s.n_shown, 4);
+    for (size_t i = 0; i < 4; i++) {
+        int32_t *ids;
+        size_t n;
+
+        assert_int_equal(tok_encode(t, words[i], strlen(words[i]), 0, &ids, &n, &e), STATUS_OK);
+        assert_int_equal(s.shown[i].id, ids[n - 1]);
+        assert_int_equal(s.shown[i].cell, place[i]);
+        free(ids);
+    }
+    sample_free(&s);
+}
+
 static void test_cut(void **state)
 {
     const struct sample_turn turns[] = { { false, "Q" }, { true, "one two three four" } };
@@ -305,10 +333,11 @@ static void test_unknown(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_answers), cmocka_unit_test(test_question_repeated),
-        cmocka_unit_test(test_cut),     cmocka_unit_test(test_no_answer),
-        cmocka_unit_test(test_search),  cmocka_unit_test(test_prompts),
-        cmocka_unit_test(test_single),  cmocka_unit_test(test_unknown),
+        cmocka_unit_test(test_answers),   cmocka_unit_test(test_question_repeated),
+        cmocka_unit_test(test_shown),     cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_no_answer), cmocka_unit_test(test_search),
+        cmocka_unit_test(test_prompts),   cmocka_unit_test(test_single),
+        cmocka_unit_test(test_unknown),
     };
     int failed;
 

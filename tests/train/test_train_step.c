@@ -489,13 +489,12 @@ static void test_norm_not_finite(void **state)
 static void test_loss_not_finite(void **state)
 {
     struct tiny_model m;
-    size_t n_targets;
-    double loss;
+    struct train_loss loss;
 
     (void)state;
     tiny_model_open(&m, "llama_ens", NULL, false, "auto", 1);
     m.trainees.item[m.trainees.n - 1].master[7] = NAN; /* output.weight */
-    train_micro_batch(&m.c, &m.network, m.items, BATCH, 1, &loss, &n_targets);
+    train_micro_batch(&m.c, &m.network, m.items, BATCH, 1, 1, &loss);
     assert_int_equal(m.c.err.code, STATUS_NUMERIC);
     assert_true(gradient_norm(&m.trainees, 2) == 0);
     tiny_model_close(&m);
@@ -507,16 +506,15 @@ static void test_no_targets(void **state)
     struct sample none;
     struct train_item item;
     int32_t labels[64] = { 5 }; /* the first id is never predicted */
-    size_t n_targets = 1;
-    double loss = 1;
+    struct train_loss loss = { 1, 1, 1, 1 };
 
     (void)state;
     tiny_model_open(&m, "llama_ens", NULL, false, "auto", 1);
     none = m.samples[0];
     none.labels = labels;
     item = (struct train_item){ &none, m.items[0].planes, NULL };
-    train_micro_batch(&m.c, &m.network, &item, 1, 1, &loss, &n_targets);
-    assert_true(m.c.err.code == STATUS_OK && loss == 0 && n_targets == 0);
+    train_micro_batch(&m.c, &m.network, &item, 1, 1, 1, &loss);
+    assert_true(m.c.err.code == STATUS_OK && loss.answers == 0 && loss.n_targets == 0);
     assert_true(gradient_norm(&m.trainees, 2) == 0);
     tiny_model_close(&m);
 }

@@ -110,13 +110,12 @@ static double step_by_hand(struct trainer *t, size_t step, double *norm)
     for (int a = 0; a < 2; a++) {
         const struct feed_batch *b;
         struct train_item items[2];
-        double loss;
-        size_t n_targets;
+        struct train_loss loss;
 
         assert_int_equal(feed_next(t->feed, &b, NULL, &e), STATUS_OK);
         for (size_t i = 0; i < 2; i++) items[i] = (struct train_item){ .sample = &b->items[i].sample };
-        train_micro_batch(&t->ctx, &t->network, items, 2, 0.5, &loss, &n_targets);
-        sum += loss / 2;
+        train_micro_batch(&t->ctx, &t->network, items, 2, 0.5, 1, &loss);
+        sum += loss.answers / 2;
     }
     assert_int_equal(
         optimizer_step(&t->optimizer, &t->trainees, schedule_lr(&t->schedule, (double)step), 1, norm, &e),
@@ -188,14 +187,13 @@ static void test_validation(void **state)
         struct train_item item = { 0 };
         struct sample s;
         char *image;
-        double loss;
-        size_t n;
+        struct train_loss loss;
 
         assert_int_equal(corpus_read(t->corpus, i, 0, t->tokenizer, 120, &s, &image, &e), STATUS_OK);
         item.sample = &s;
-        train_micro_batch(&t->ctx, &t->network, &item, 1, 0, &loss, &n);
-        sum += loss * (double)n;
-        n_all += n;
+        train_micro_batch(&t->ctx, &t->network, &item, 1, 0, 1, &loss);
+        sum += loss.answers * (double)loss.n_targets;
+        n_all += loss.n_targets;
         sample_free(&s);
     }
     assert_true(fabs(sum / (double)n_all - h.validation_loss) < 1e-12 * h.validation_loss);

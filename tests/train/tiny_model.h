@@ -147,14 +147,13 @@ static inline void tiny_model_close(struct tiny_model *m)
 static inline double tiny_model_micro_batch(struct tiny_model *m, size_t first, size_t count, double weight)
 {
     struct train_item items[SAMPLES_MAX];
-    size_t n_targets;
-    double loss;
+    struct train_loss loss;
 
     for (size_t i = 0; i < count; i++) items[i] = m->items[(first + i) % m->n];
-    train_micro_batch(&m->c, &m->network, items, count, weight, &loss, &n_targets);
+    train_micro_batch(&m->c, &m->network, items, count, weight, 1, &loss);
     if (m->c.err.code != STATUS_OK) fail_msg("%s", m->c.err.text);
-    assert_true(n_targets > 0);
-    return loss;
+    assert_true(loss.n_targets > 0);
+    return loss.answers;
 }
 
 /* One step of the optimizer; false if it was skipped. */
