@@ -48,15 +48,22 @@ static const struct tone dark = { 0.17, 0.17, 0.17 }, skin = { 0.93, 0.74, 0.58 
 
 /* ---- places ---------------------------------------------------------------------------------------------------- */
 
-static void reach(struct painting *q, struct place *place, struct disc disc)
+/* A box that holds nothing yet. */
+static void begin_box(double *box)
+{
+    box[0] = box[1] = INFINITY;
+    box[2] = box[3] = -INFINITY;
+}
+
+static void reach(struct painting *q, double *box, struct disc disc)
 {
     struct photo_point at = photo_project(&q->s->camera, disc.x, disc.y);
     double k = q->p->scale, r = disc.r * at.scale;
 
-    place->box[0] = fmin(place->box[0], (at.x - r) * k);
-    place->box[1] = fmin(place->box[1], (at.y - r) * k);
-    place->box[2] = fmax(place->box[2], (at.x + r) * k);
-    place->box[3] = fmax(place->box[3], (at.y + r) * k);
+    box[0] = fmin(box[0], (at.x - r) * k);
+    box[1] = fmin(box[1], (at.y - r) * k);
+    box[2] = fmax(box[2], (at.x + r) * k);
+    box[3] = fmax(box[3], (at.y + r) * k);
 }
 
 static void place_joints(struct painting *q, const struct item *t, struct place *place)
@@ -389,11 +396,13 @@ static void place_glyphs(struct painting *q, struct place *place, cairo_scaled_f
 
         cairo_scaled_font_glyph_extents(font, &glyph[i], 1, &ink);
         if (ink.width <= 0) continue; /* a space */
+        if (i < SCENE_TEXT_MAX) begin_box(place->letter[i]);
         for (int corner = 0; corner < 4; corner++) {
             double x = glyph[i].x + ink.x_bearing + (corner % 2 == 1 ? ink.width : 0);
             double y = glyph[i].y + ink.y_bearing + (corner > 1 ? ink.height : 0);
 
-            reach(q, place, (struct disc){ x / k, y / k, 0 });
+            reach(q, place->box, (struct disc){ x / k, y / k, 0 });
+            if (i < SCENE_TEXT_MAX) reach(q, place->letter[i], (struct disc){ x / k, y / k, 0 });
         }
     }
 }
@@ -436,14 +445,15 @@ static void paint_item(struct painting *q, const struct item *t, struct place *p
     struct disc disc[OUTLINE_MAX];
     size_t n = 0;
 
-    *place = (struct place){ .box = { INFINITY, INFINITY, -INFINITY, -INFINITY } };
+    *place = (struct place){ 0 };
+    begin_box(place->box);
     if (t->kind == ITEM_TEXT) {
         paint_text(q, t, place);
     } else {
         n = outline_discs(t, disc);
         (t->kind == ITEM_SHAPE ? paint_shape : paint_person)(q, t);
     }
-    for (size_t i = 0; i < n; i++) reach(q, place, disc[i]);
+    for (size_t i = 0; i < n; i++) reach(q, place->box, disc[i]);
     if (t->kind == ITEM_PERSON) place_joints(q, t, place);
     clip_place(place, &q->picture->im);
 }

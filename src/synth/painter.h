@@ -18,6 +18,7 @@
 struct place {
     double box[4]; /* x1, y1, x2, y2 of what is drawn, its outline included, shadow and blur not */
     struct img_point joint[IMG_JOINTS];
+    double letter[SCENE_TEXT_MAX][4]; /* boxes of a text's letters; a space's is all 0 */
 };
 
 struct picture {

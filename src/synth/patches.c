@@ -6,7 +6,6 @@
 #include "image/transform.h"
 #include "synth/task_parts.h"
 
-enum { LETTERS = 3 /* places in a cell where letters are looked for */ };
 enum { LEFT_HIP = 11, RIGHT_HIP = 12 /* of img_joint_names */, EDGES = 4 };
 
 /* A box or a cell in pixels. */
@@ -81,19 +80,15 @@ static void write_joints(struct prose *out, const struct item *t, const struct p
     }
 }
 
-/* As if all letters of a text were of one width. */
+/* Those of which at least a third is in the cell. */
 static void write_letters(struct prose *out, const struct item *t, const struct place *place,
                           const struct area *cell)
 {
-    size_t n = strlen(t->text), before = n;
+    for (size_t i = 0; t->text[i] != '\0'; i++) {
+        const double *box = place->letter[i];
+        double whole = (box[2] - box[0]) * (box[3] - box[1]);
 
-    for (int k = 0; k < LETTERS; k++) {
-        double x = cell->x1 + (cell->x2 - cell->x1) * (k + 0.5) / LETTERS;
-        double at = (x - place->box[0]) / (place->box[2] - place->box[0]) * (double)n;
-        size_t i = at < 0 ? n : (size_t)at;
-
-        if (i < n && i != before && t->text[i] != ' ') prose_add(out, " %c", t->text[i]);
-        before = i;
+        if (whole > 0 && shared(cell, box) >= whole / 3) prose_add(out, " %c", t->text[i]);
     }
 }
 

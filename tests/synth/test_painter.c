@@ -80,6 +80,54 @@ static void check_item(struct painter *p, const struct scene *scene, size_t i)
     free(empty.rgb);
 }
 
+/* The letters' boxes come to the text's, one behind the other; spaces have none. */
+static void check_letters(const struct item *t, const struct place *place, const struct image *im)
+{
+    double all[4] = { INFINITY, INFINITY, -INFINITY, -INFINITY }, before = -INFINITY;
+
+    for (size_t i = 0; t->text[i] != '\0'; i++) {
+        const double *box = place->letter[i];
+
+        assert_true((t->text[i] == ' ') == (box[0] == 0 && box[2] == 0));
+        if (t->text[i] == ' ') continue;
+        assert_true(box[0] < box[2] && box[1] < box[3] && (box[0] + box[2]) / 2 > before);
+        before = (box[0] + box[2]) / 2;
+        for (int k = 0; k < 2; k++) {
+            all[k] = fmin(all[k], box[k]);
+            all[2 + k] = fmax(all[2 + k], box[2 + k]);
+        }
+    }
+    for (int k = 0; k < 4; k++) {
+        double clipped = fmin(fmax(all[k], 0), k % 2 == 0 ? im->width : im->height);
+
+        assert_true(fabs(clipped - place->box[k]) < 1e-9);
+    }
+}
+
+static void test_letters(void **state)
+{
+    struct painter *p;
+    struct err e = { 0 };
+    size_t n = 0;
+
+    (void)state;
+    assert_int_equal(painter_open(&p, 112, &e), STATUS_OK);
+    for (uint64_t i = 0; i < 200; i++) {
+        struct scene s;
+        struct picture picture;
+
+        scene_draw(&s, 4, SPLIT_TRAIN, i, i % 2 == 1);
+        assert_int_equal(painter_paint(p, &s, &picture, &e), STATUS_OK);
+        for (size_t k = 0; k < s.n_items; k++) {
+            if (s.items[k].kind != ITEM_TEXT) continue;
+            check_letters(&s.items[k], &picture.place[k], &picture.im);
+            n++;
+        }
+    }
+    assert_true(n > 100);
+    painter_close(p);
+}
+
 static void check_boxes(bool photo, int side)
 {
     struct painter *p;
@@ -171,6 +219,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_boxes_of_drawings),
         cmocka_unit_test(test_boxes_of_photos),
+        cmocka_unit_test(test_letters),
         cmocka_unit_test(test_joints),
         cmocka_unit_test(test_same),
     };
