@@ -61,6 +61,7 @@ int cmd_synth(struct settings *s)
                                .count = s->count,
                                .domain = domain_named(s->domain),
                                .split = split_named(s->split),
+                               .kinds = s->scenes,
                                .side = s->side,
                                .turns = s->turns,
                                .patches = s->patches,

@@ -167,6 +167,10 @@ const struct option option_rows[] = {
       "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
       "grounded_caption t2i",
       0, 0, BIT(SYNTH), GROUP_INPUT, "only these tasks, separated by commas; all unless given" },
+    { "--scenes", "", OPTION_SET, AT(scenes), "LIST", "objects people words chart document page", 0, 0,
+      BIT(SYNTH), GROUP_INPUT,
+      "only these kinds of scenes, separated by commas; all but pages, which are full of letters, unless "
+      "given" },
     { "--patches", "", OPTION_ON, AT(patches), NULL, NULL, 0, 0, BIT(SYNTH), GROUP_INPUT,
       "also say what each part of a picture shows, for encoders that learn from scratch" },
 

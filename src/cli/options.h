@@ -64,6 +64,7 @@ struct settings {
     int side;
     size_t turns;
     bool patches;
+    unsigned scenes;
     unsigned synth_tasks; /* bit i for enum task i; 0: all */
     bool delta, allow_missing;
 };

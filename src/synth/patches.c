@@ -97,6 +97,10 @@ static void write_item(struct prose *out, const struct question *q, size_t i, co
     const struct item *t = &q->s->items[i];
     const struct place *place = &q->picture->place[i];
 
+    if (q->s->kind == SCENE_PAGE) {
+        write_letters(out, t, place, cell);
+        return;
+    }
     prose_add(out, "%s %s",
               t->kind == ITEM_PERSON ? "person"
               : t->kind == ITEM_TEXT ? "text"

@@ -12,7 +12,7 @@ enum { PATCHES_SIDE = 8 };
 
 /* A JSON list of PATCHES_SIDE * PATCHES_SIDE texts, row by row. Of the thing that fills most of the cell: its shape ("person", "text"), color, and
  * edges as fractions of the square; of a shape its texture and, of a plain one, its size; of a person the joints in the cell; of a text the
- * letters. "none" where nothing is, "" where a chart's drawing may be. */
+ * letters. Of a page the letters alone. "none" where nothing is, "" where a chart's drawing may be. */
 void patches_write(struct prose *out, const struct scene *s, const struct picture *picture);
 
 #endif

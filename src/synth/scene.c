@@ -73,22 +73,25 @@ static enum split split_of(uint64_t content)
 
 /* ---- what is seen ---------------------------------------------------------------------------------------------- */
 
-static void draw_content(struct scene *s, struct draws *d)
+static void draw_content(struct scene *s, unsigned kinds, struct draws *d)
 {
-    static const double weight[SCENE_KIND_COUNT] = { [SCENE_OBJECTS] = 0.5,
-                                                     [SCENE_PEOPLE] = 0.16,
-                                                     [SCENE_WORDS] = 0.14,
-                                                     [SCENE_CHART] = 0.12,
-                                                     [SCENE_DOCUMENT] = 0.08 };
+    static const double weight[SCENE_KIND_COUNT] = {
+        [SCENE_OBJECTS] = 0.5, [SCENE_PEOPLE] = 0.16,   [SCENE_WORDS] = 0.14,
+        [SCENE_CHART] = 0.12,  [SCENE_DOCUMENT] = 0.08, [SCENE_PAGE] = 0.08
+    };
     static void (*const part[SCENE_KIND_COUNT])(struct scene *, struct draws *) = {
         [SCENE_OBJECTS] = scene_draw_objects,   [SCENE_PEOPLE] = scene_draw_people,
         [SCENE_WORDS] = scene_draw_words,       [SCENE_CHART] = scene_draw_chart,
-        [SCENE_DOCUMENT] = scene_draw_document,
+        [SCENE_DOCUMENT] = scene_draw_document, [SCENE_PAGE] = scene_draw_page,
     };
+    double chance[SCENE_KIND_COUNT], all = 0;
 
-    s->kind = draw_weighted(d, weight, SCENE_KIND_COUNT);
+    if (kinds == 0) kinds = ~(1u << SCENE_PAGE);
+    for (int i = 0; i < SCENE_KIND_COUNT; i++) all += chance[i] = (kinds >> i & 1) != 0 ? weight[i] : 0;
+    for (int i = 0; i < SCENE_KIND_COUNT; i++) chance[i] /= all;
+    s->kind = draw_weighted(d, chance, SCENE_KIND_COUNT);
     s->width = s->height = SCENE_SIDE;
-    if (s->kind != SCENE_CHART && s->kind != SCENE_DOCUMENT && draw_chance(d, 0.25))
+    if (s->kind < SCENE_CHART && draw_chance(d, 0.25))
         *(draw_chance(d, 0.5) ? &s->width : &s->height) = SCENE_SIDE * 0.75;
     s->ground = draw_below(d, GROUND_COUNT);
     part[s->kind](s, d);
@@ -149,13 +152,19 @@ static void draw_camera(struct camera *c, struct draws *d, const struct scene *s
 
 void scene_draw(struct scene *s, uint64_t seed, enum split split, uint64_t index, bool photo)
 {
+    scene_draw_of(s, 0, seed, split, index, photo);
+}
+
+void scene_draw_of(struct scene *s, unsigned kinds, uint64_t seed, enum split split, uint64_t index,
+                   bool photo)
+{
     struct draws d = draws_begin(seed, split, index, PURPOSE_CAMERA);
 
     for (uint64_t attempt = 0;; attempt++) {
         struct draws content = draws_begin(seed, split, index, PURPOSE_SCENE + attempt);
 
         memset(s, 0, sizeof *s);
-        draw_content(s, &content);
+        draw_content(s, kinds, &content);
         if (split_of(scene_content(s)) == split) break;
     }
     s->photo = photo;

@@ -96,7 +96,16 @@ struct item {
     bool from_left;
 };
 
-enum scene_kind { SCENE_OBJECTS, SCENE_PEOPLE, SCENE_WORDS, SCENE_CHART, SCENE_DOCUMENT, SCENE_KIND_COUNT };
+/* A page is full of letters of all kinds, to learn reading from; it is only drawn where it is asked for. */
+enum scene_kind {
+    SCENE_OBJECTS,
+    SCENE_PEOPLE,
+    SCENE_WORDS,
+    SCENE_CHART,
+    SCENE_DOCUMENT,
+    SCENE_PAGE,
+    SCENE_KIND_COUNT
+};
 enum chart_kind { CHART_BAR, CHART_LINE, CHART_PIE, CHART_KIND_COUNT };
 
 extern const char *const chart_names[CHART_KIND_COUNT];
@@ -138,6 +147,9 @@ struct scene {
 /* Scene `index` of a split. Scenes of different splits differ whatever their seeds: which split a scene may be in is decided by what it
  * holds (scene.c). */
 void scene_draw(struct scene *s, uint64_t seed, enum split split, uint64_t index, bool photo);
+/* Only of the kinds whose bits, 1 << enum scene_kind, are set; 0: all but pages. */
+void scene_draw_of(struct scene *s, unsigned kinds, uint64_t seed, enum split split, uint64_t index,
+                   bool photo);
 
 /* What is the same for two scenes that a person would call the same: places count in steps of 4 units, the domain does not. */
 uint64_t scene_content(const struct scene *s);

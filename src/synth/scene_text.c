@@ -1,4 +1,4 @@
-/* scene_text.c - words and numbers in several fonts, and small documents: a title and lines of words. */
+/* scene_text.c - words and numbers in several fonts; small documents: a title and lines of words; pages, full of both. */
 #include "synth/scene_parts.h"
 
 #include <math.h>
@@ -79,5 +79,43 @@ void scene_draw_document(struct scene *s, struct draws *d)
         t->from_left = true;
         t->x = left;
         t->y = y + step * (double)(i + 1) + 3;
+    }
+}
+
+/* Words and numbers in a row, nearly `longest` characters. */
+static void fill_line(struct draws *d, char *text, size_t longest)
+{
+    size_t n = 0;
+
+    while (n + 4 <= longest) {
+        char word[9];
+
+        word_any(d, longest - n - 1, word);
+        n += (size_t)snprintf(text + n, SCENE_TEXT_MAX - n, "%s%s", n > 0 ? " " : "", word);
+    }
+}
+
+/* Lines down to the bottom, each in a font, a size and a color of its own. */
+void scene_draw_page(struct scene *s, struct draws *d)
+{
+    double y = 3;
+    char text[SCENE_TEXT_MAX];
+
+    while (s->n_items < SCENE_ITEMS_MAX) {
+        double size = draw_between(d, 9, 22), left = draw_between(d, 2, 9), room = SCENE_SIDE - left - 3;
+        size_t longest = (size_t)(room / (LETTER_WIDTH * 0.85 * size));
+        struct item *t;
+
+        if (y + size * 1.2 > SCENE_SIDE - 2) break;
+        fill_line(d, text, longest < SCENE_TEXT_MAX - 1 ? longest : SCENE_TEXT_MAX - 1);
+        t = scene_add_text(s, ROLE_LINE, text);
+        t->font = draw_below(d, FONT_COUNT);
+        t->font_size = size;
+        t->color = scene_draw_ink(d);
+        t->room = room;
+        t->from_left = true;
+        t->x = left;
+        t->y = y + size * 0.55;
+        y += size * draw_between(d, 1.15, 1.35);
     }
 }

@@ -60,13 +60,19 @@ enum task task_find(const char *name)
     return t;
 }
 
+/* What pages are for. */
+static bool is_reading(enum task task)
+{
+    return task == TASK_OCR || task == TASK_TEXT_DETECTION || task == TASK_REC || task == TASK_REG;
+}
+
 bool task_ask(struct question *q, enum task task, const struct scene *s, const struct picture *picture,
               struct draws *d, unsigned turn)
 {
     prose_clear(&q->question);
     prose_clear(&q->answer);
     *q = (struct question){ .s = s, .picture = picture, .question = q->question, .answer = q->answer };
-    return task_rows[task].ask(q, d, turn);
+    return (s->kind != SCENE_PAGE || is_reading(task)) && task_rows[task].ask(q, d, turn);
 }
 
 void question_free(struct question *q)

@@ -91,8 +91,8 @@ static enum status make_scene(struct worker *k, size_t slot)
     char name[32];
     enum status st;
 
-    scene_draw(&s, o->seed, o->split, index,
-               o->domain == DOMAIN_PHOTO || (o->domain == DOMAIN_BOTH && index % 2 == 1));
+    scene_draw_of(&s, o->kinds, o->seed, o->split, index,
+                  o->domain == DOMAIN_PHOTO || (o->domain == DOMAIN_BOTH && index % 2 == 1));
     snprintf(name, sizeof name, "%06llu.%s", (unsigned long long)index, s.photo ? "jpg" : "png");
     st = painter_paint(k->painter, &s, &picture, &k->err);
     if (st == STATUS_OK) st = write_image(k, &s, &picture.im, name);

@@ -28,6 +28,7 @@ struct world_options {
     size_t count;       /* of scenes */
     enum domain domain; /* both: every other scene is a photo */
     enum split split;
+    unsigned kinds;        /* of scenes, as scene_draw_of has them */
     int side;              /* pixels of a picture's longer side: PAINTER_SIDE_MIN .. PAINTER_SIDE_MAX */
     bool task[TASK_COUNT]; /* which are wanted */
     size_t turns;          /* questions a conversation at most, 1 or more */

@@ -136,8 +136,30 @@ static void test_sound(void **state)
             covered += t->kind == ITEM_SHAPE && t->behind >= 0;
         }
     }
-    for (int i = 0; i < SCENE_KIND_COUNT; i++) assert_true(kinds[i] > 200);
+    for (int i = 0; i < SCENE_PAGE; i++) assert_true(kinds[i] > 200);
+    assert_int_equal(kinds[SCENE_PAGE], 0);
     assert_true(backs > 50 && covered > 50 && unseen > 20);
+}
+
+/* Pages where they are asked for, full of letters; and the other kinds alone. */
+static void test_kinds(void **state)
+{
+    struct scene s;
+
+    (void)state;
+    for (uint64_t i = 0; i < 300; i++) {
+        size_t letters = 0;
+
+        scene_draw_of(&s, 1u << SCENE_PAGE, 1, SPLIT_TRAIN, i, false);
+        assert_int_equal(s.kind, SCENE_PAGE);
+        for (size_t k = 0; k < s.n_items; k++) {
+            assert_int_equal(s.items[k].kind, ITEM_TEXT);
+            letters += strlen(s.items[k].text);
+        }
+        assert_true(s.n_items >= 3 && letters >= 25);
+        scene_draw_of(&s, 1u << SCENE_WORDS | 1u << SCENE_CHART, 1, SPLIT_TRAIN, i, false);
+        assert_true(s.kind == SCENE_WORDS || s.kind == SCENE_CHART);
+    }
 }
 
 int main(void)
@@ -146,6 +168,7 @@ int main(void)
         cmocka_unit_test(test_same),
         cmocka_unit_test(test_splits),
         cmocka_unit_test(test_sound),
+        cmocka_unit_test(test_kinds),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
