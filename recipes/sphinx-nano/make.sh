@@ -1,6 +1,6 @@
 #!/bin/sh
 # make.sh SPHINX OUT [THREADS] - sphinx-nano from nothing: draws what it learns from, makes its vocabulary, trains it in three stages and puts
-# held-out questions to it. OUT/sphinx-nano.gguf is the model, OUT/scores.json its scores. What is there already is not made again, and
+# held-out questions to it. OUT/sphinx-nano.gguf is the model, OUT/scores.md its scores. What is there already is not made again, and
 # a stage that was interrupted goes on: run it again. Needs jq and spm_train (Debian: jq, sentencepiece).
 #
 #   data ── vocabulary ── random weights ── stage 0 ── stage 1, photos ─┬─ stage 1, drawings ── mix ── stage 2 ── quantised
@@ -28,25 +28,43 @@ trained() {
     result=$(find "$run" -mindepth 1 -maxdepth 1 -name 'epoch*' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
 }
 
-drawn words --count 20000 --turns 5 -s 1
-drawn mix --count 60000 --turns 5 -s 2
+# joined NAME "DRAWN TYPE RATIO"...: several of them as one
+joined() {
+    folder=$out/$1
+    shift
+    mkdir -p "$folder"
+    echo "META:" >"$folder/meta.yaml"
+    for part in "$@"; do
+        # shellcheck disable=SC2086 # three words
+        set -- $part
+        printf "  - {path: '../%s/annotations/%s.json', type: %s, root: '../%s/images/', ratio: %s}\n" "$1" "$2" "$3" "$1" "$4"
+    done >>"$folder/meta.yaml"
+}
+
+drawn words --count 12000 --turns 5 -s 1
+drawn talk --count 30000 --turns 4 -s 2 --patches
+drawn reading --count 40000 --turns 4 -s 6 --patches --tasks ocr,text_detection
+drawn pages --count 60000 -s 7 --patches --scenes page --tasks ocr
 drawn photos --count 8000 --turns 3 -s 3 --domain photo --tasks caption,long_caption,grounded_caption
 drawn drawings --count 8000 --turns 3 -s 3 --domain vector --tasks caption,long_caption,grounded_caption
-drawn all --count 30000 --turns 4 -s 4
+drawn all --count 48000 --turns 12 -s 4 --patches
 drawn test --count 14000 --split test -s 5
+joined begin "talk mix image_text 1" "reading mix image_text 2" "pages ocr page 1"
+joined end "all mix image_text 1" "reading mix image_text 1"
 
 [ -e "$out/nano.model" ] || "$here/vocabulary.sh" "$out/words/annotations/mix.json" "$out/nano"
 [ -d "$out/random" ] ||
     "$sphinx" init "$out/random" --to-train --llama-type llama_ens --config "$here/config.json" --tokenizer "$out/nano.model" --type f32 -s 1
 
-trained stage0 stage0 "$out/random" mix
+trained stage0 stage0 "$out/random" begin
 trained stage1-photos stage1 "$result" photos
 photos=$result
 trained stage1-drawings stage1 "$photos" drawings
 [ -d "$out/stage1" ] || "$sphinx" mix "$photos" "$result" --beta 0.5 -o "$out/stage1"
-trained stage2 stage2 "$out/stage1" all
+trained stage2 stage2 "$out/stage1" end
 
 [ -e "$out/sphinx-nano.gguf" ] || "$sphinx" convert "$result" "$out/sphinx-nano.gguf" --type q8_0
 "$sphinx" eval -m "$out/sphinx-nano.gguf" --data "$out/test" --task "$out/test/benchmarks.json" --sample 2000 -s 1 \
     -o "$out/answers" --json -t "$threads" >"$out/scores.json"
-echo "made: $out/sphinx-nano.gguf, its scores in $out/scores.json"
+jq -r -f "$here/table.jq" "$out/scores.json" >"$out/scores.md"
+echo "made: $out/sphinx-nano.gguf, its scores in $out/scores.md"
