@@ -10,7 +10,7 @@
 #include "cli/message.h"
 #include "core/file.h"
 
-#define BUNDLED "models/sphinx-random"
+#define BUNDLED "models/sphinx-nano.gguf"
 
 static bool add(struct model_paths *p, const char *path, size_t size)
 {
@@ -47,12 +47,12 @@ static bool bundled_find(char *path, size_t size)
         slash = strrchr(program, '/');
         if (slash != NULL) *slash = '\0';
         snprintf(path, size, "%s/../" BUNDLED, program);
-        if (file_is_directory(path)) return true;
+        if (file_exists(path)) return true;
         snprintf(path, size, "%s/../share/sphinx/" BUNDLED, program);
-        if (file_is_directory(path)) return true;
+        if (file_exists(path)) return true;
     }
     snprintf(path, size, "%s", SPHINX_DATA_DIR "/" BUNDLED);
-    return file_is_directory(path);
+    return file_exists(path);
 }
 
 static int find_unnamed(struct model_paths *p)
@@ -64,7 +64,7 @@ static int find_unnamed(struct model_paths *p)
         return add_named(p, chosen) ? CODE_OK : fail("out of memory for the models' paths");
     if (!bundled_find(path, sizeof path))
         return fail("no model named and the bundled one (" BUNDLED
-                    ") not found; name one with -m DIR or SPHINX_MODEL");
+                    ") not found; name one with -m or SPHINX_MODEL");
     p->bundled = true;
     return add(p, path, strlen(path)) ? CODE_OK : fail("out of memory for the models' paths");
 }

@@ -44,8 +44,8 @@ int setup_begin(struct setup *u, struct settings *s)
     u->report = (sphinx_report){ .progress = on_progress, .warn = on_warning, .user = u };
     code = model_paths_find(&u->paths, &s->models);
     if (code == CODE_OK && u->paths.bundled && !s->quiet)
-        message(
-            "no model named: the bundled one answers; it is tiny and random, so its answers mean nothing");
+        message("no model named: sphinx-nano answers, a small one that knows drawings and pictures like "
+                "those of make demo");
     return code;
 }
 

@@ -17,7 +17,7 @@ for file in bin/sphinx include/sphinx.h "$libdir/libsphinx.so" "$libdir/libsphin
     share/man/man1/sphinx.1 share/bash-completion/completions/sphinx share/doc/sphinx/LICENSE; do
     [ -s "$at/$file" ] || fail "$file is missing"
 done
-[ -n "$(find "$at/share/sphinx/models" -name config.json)" ] || fail "there is no bundled model"
+[ -s "$at/share/sphinx/models/sphinx-nano.gguf" ] || fail "there is no bundled model"
 
 # The library gives away nothing but sphinx.h's names.
 nm -D --defined-only "$at/$libdir/libsphinx.so" | awk '{ print $3 }' | grep -v '^sphinx_' &&

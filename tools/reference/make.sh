@@ -26,7 +26,3 @@ fi
 "$PYTHON" tools/reference/goldens.py tests/data/tiny tests/data/images/scene.png tests/data/golden
 "$PYTHON" tools/reference/train.py tests/data/tiny tests/data/train
 "$PYTHON" tools/reference/gguf_files.py tests/data/tiny tests/data/tokenizer.model tests/data/gguf
-
-# What answers when no model is named.
-mkdir -p models/sphinx-random
-cp -L tests/data/tiny/llama_ens-bf16/* models/sphinx-random/
