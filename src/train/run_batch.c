@@ -6,7 +6,7 @@
 
 #include "store/safetensors.h"
 
-enum { PARTS = 3, PLACE_SIZE = 300 };
+enum { PARTS = 4, PLACE_SIZE = 300 };
 
 /* The tensors of all items, and their bytes. */
 struct contents {
@@ -53,6 +53,9 @@ static bool fill(struct contents *c, const struct trainer *t, const struct feed_
         add(c, "ids", i, DTYPE_I32, it->sample.ids, (int64_t[]){ (int64_t)it->sample.n }, 1);
         add(c, "labels", i, DTYPE_I32, it->sample.labels, (int64_t[]){ (int64_t)it->sample.n }, 1);
         if (it->planes != NULL) add(c, "image", i, DTYPE_F32, it->planes, (int64_t[]){ 3, side, side }, 3);
+        if (it->sample.n_shown > 0) /* cell and word of each */
+            add(c, "patches", i, DTYPE_I32, it->sample.shown, (int64_t[]){ (int64_t)it->sample.n_shown, 2 },
+                2);
         c->pairs[2 * c->n_pairs] = arena_printf(&c->arena, "item %zu", i);
         c->pairs[2 * c->n_pairs + 1] = place;
         if (place == NULL) return false;

@@ -78,20 +78,21 @@ static void plan_item(struct rows_plan *p, size_t i, const struct sample *s, int
 
 /* Whether the samples fit the model; how much room the plan takes. */
 static bool plan_measure(struct ctx *c, const struct network *n, const struct train_item *items,
-                         size_t n_items, int64_t words, struct plan_size *size)
+                         size_t n_items, int64_t words, bool patches, struct plan_size *size)
 {
     const struct mixer_config *k = &n->config.mixer;
 
     for (size_t i = 0; i < n_items; i++) {
         const struct sample *s = items[i].sample;
-        size_t factor = s->n_shown > 0 ? (size_t)(k->grid / s->shown_side) : 0;
+        bool shows = patches && s->n_shown > 0;
+        size_t factor = shows ? (size_t)(k->grid / s->shown_side) : 0;
 
         assert(s->n >= 1);
         if (has_image(&items[i]) && !n->sees) {
             err_set(&c->err, STATUS_UNSUPPORTED, "a sample has an image, and the model has no encoders");
             return false;
         }
-        if (s->n_shown > 0 && (k->channels == 0 || k->grid % s->shown_side != 0)) {
+        if (shows && (k->channels == 0 || k->grid % s->shown_side != 0)) {
             err_set(
                 &c->err, STATUS_UNSUPPORTED,
                 "\"patches\" are for a grid of %d x %d, and the model's of %d x %d is no refinement of it",
@@ -108,13 +109,13 @@ static bool plan_measure(struct ctx *c, const struct network *n, const struct tr
 }
 
 static bool plan(struct ctx *c, const struct network *n, const struct train_item *items, size_t n_items,
-                 struct rows_plan *p)
+                 bool patches, struct rows_plan *p)
 {
     int64_t words = network_has(n, COMPONENT_MIXER) ? encode_words(n) : 0;
     struct plan_size size = { 0 };
 
     memset(p, 0, sizeof *p);
-    if (!plan_measure(c, n, items, n_items, words, &size)) return false;
+    if (!plan_measure(c, n, items, n_items, words, patches, &size)) return false;
     p->ids = ctx_alloc(c, size.text, sizeof *p->ids);
     p->ref = ctx_alloc(c, size.rows, sizeof *p->ref);
     p->position = ctx_alloc(c, size.rows, sizeof *p->position);
@@ -128,7 +129,7 @@ static bool plan(struct ctx *c, const struct network *n, const struct train_item
         int64_t start = p->n_rows;
 
         plan_item(p, i, items[i].sample, has_image(&items[i]) ? words : 0);
-        if (has_image(&items[i])) plan_patches(p, &n->config.mixer, items[i].sample, start);
+        if (patches && has_image(&items[i])) plan_patches(p, &n->config.mixer, items[i].sample, start);
     }
     return true;
 }
@@ -243,7 +244,6 @@ static void forward(struct ctx *c, const struct network *n, const struct train_i
     *h = llama_forward(c, &n->llama, embeddings(c, n, items, n_items, p), &batch, NULL);
     loss->answers = loss_of(c, n, h, p->asked, p->target, p->n_targets, weight);
     loss->n_targets = (size_t)p->n_targets;
-    if (patch_weight == 0) return;
     loss->patches = loss_of(c, n, h, p->patch, p->word, p->n_shown, weight * patch_weight);
     loss->n_shown = (size_t)p->n_shown;
 }
@@ -257,7 +257,7 @@ void train_micro_batch(struct ctx *c, const struct network *n, const struct trai
 
     *loss = (struct train_loss){ 0 };
     c->tape = weight != 0 ? &tape : NULL;
-    if (plan(c, n, items, n_items, &p) && p.n_targets > 0) {
+    if (plan(c, n, items, n_items, patch_weight != 0, &p) && p.n_targets > 0) {
         forward(c, n, items, n_items, &p, weight, patch_weight, loss);
         if (c->tape != NULL && c->err.code == STATUS_OK) tape_backward(c);
     }

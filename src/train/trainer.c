@@ -52,6 +52,12 @@ void trainer_micro_batch(struct trainer *t, const struct feed_batch *b, double w
 
         t->items[i] = (struct train_item){ .sample = &it->sample, .planes = it->planes };
         if (t->cache != NULL && it->image != NULL) t->items[i].features = features_of(t, it);
+        if (t->config->patch_loss > 0 && it->sample.n_shown > 0 &&
+            t->config->image_transform != TRAIN_PADDED_RESIZE)
+            err_set(&t->ctx.err, STATUS_UNSUPPORTED,
+                    "\"patches\" of the data stand over the padded square: only with image_transform: "
+                    "padded_resize, "
+                    "or patch_loss: 0");
         if (t->ctx.err.code != STATUS_OK) return;
         *n_tokens += it->sample.n + (it->image != NULL ? words : 0);
     }

@@ -50,6 +50,24 @@ done
 same "loss" "$(head -n 1 "$tmp/true/log.jsonl" | grep -c -F "$(head -n 1 "$tmp/run/log.jsonl" | grep -o '"loss":[0-9.]*')")" 0
 cmp -s "$tmp/true/epoch0-iter3/training.state" "$tmp/false/epoch0-iter3/training.state" || failed "other numbers are left out"
 
+# Patches that are asked what they show, on a grid that the model's refines; told in the log, and left alone where that is not wanted.
+mkdir "$tmp/shown"
+ln -s "$tmp/data/images" "$tmp/shown/images"
+for i in 0 2 4 6; do
+    printf '{"image": "00000%s.png", "patches": ["red", "", "blue ring", "none"], "conversations": [' $i
+    printf '{"from": "human", "value": "What?"}, {"from": "gpt", "value": "a ring"}]}\n'
+done >"$tmp/shown/some.jsonl"
+echo "META: [{path: some.jsonl, root: images/}]" >"$tmp/shown/meta.yaml"
+runs 0 train "$tmp/c.yaml" -t 1 --set "data_config=$tmp/shown/meta.yaml" --set max_steps=2 --set epochs=2 -o "$tmp/patches"
+contains "$tmp/patches/log.jsonl" '"patch_loss":'
+runs 0 train "$tmp/c.yaml" -t 1 --set "data_config=$tmp/shown/meta.yaml" --set max_steps=2 --set epochs=2 --set patch_loss=0 -o "$tmp/unasked"
+same "steps that tell of patches" "$(grep -c patch_loss "$tmp/unasked/log.jsonl")" 0
+fails 1 '"patches" of the data stand over the padded square: only with image_transform: padded_resize, or patch_loss: 0' \
+    train "$tmp/c.yaml" -t 1 -q --set "data_config=$tmp/shown/meta.yaml" --set epochs=2 --set image_transform=resized_center_crop -o "$tmp/cropped"
+runs 0 synth "$tmp/fine" --count 12 --size 64 --patches --turns 9 -q
+runs 1 train "$tmp/c.yaml" -t 1 -q --set "data_config=$tmp/fine/meta.yaml" --set max_words=2000 -o "$tmp/coarse"
+contains "$tmp/err" "8 x 8, and the model's of 4 x 4 is no refinement of it"
+
 # What it refuses (the rest is in tests/train).
 fails 1 "$tmp/run: holds a run already: go on with it (--resume $tmp/run), or name another folder" train "$tmp/c.yaml"
 cp "$tmp/c.yaml" "$tmp/wrong.yaml"
