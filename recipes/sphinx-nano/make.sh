@@ -28,16 +28,16 @@ trained() {
     result=$(find "$run" -mindepth 1 -maxdepth 1 -name 'epoch*' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
 }
 
-# joined NAME "DRAWN TYPE RATIO"...: several of them as one
+# joined NAME "DRAWN ANNOTATIONS TYPE RATIO TURNS"...: several of them as one
 joined() {
     folder=$out/$1
     shift
     mkdir -p "$folder"
     echo "META:" >"$folder/meta.yaml"
     for part in "$@"; do
-        # shellcheck disable=SC2086 # three words
+        # shellcheck disable=SC2086 # five words
         set -- $part
-        printf "  - {path: '../%s/annotations/%s.json', type: %s, root: '../%s/images/', ratio: %s}\n" "$1" "$2" "$3" "$1" "$4"
+        printf "  - {path: '../%s/annotations/%s.json', type: %s, root: '../%s/images/', ratio: %s, turns: %s}\n" "$1" "$2" "$3" "$1" "$4" "$5"
     done >>"$folder/meta.yaml"
 }
 
@@ -49,17 +49,20 @@ drawn photos --count 8000 --turns 3 -s 3 --domain photo --tasks caption,long_cap
 drawn drawings --count 8000 --turns 3 -s 3 --domain vector --tasks caption,long_caption,grounded_caption
 drawn all --count 48000 --turns 12 -s 4 --patches
 drawn test --count 14000 --split test -s 5
-joined begin "talk mix image_text 1" "reading mix image_text 2" "pages ocr page 1"
-joined end "all mix image_text 1" "reading mix image_text 1"
+# Of one picture many questions, each as if it was asked alone: else they tell each other's answers. Some stay conversations.
+joined begin "talk mix image_text 1 apart" "reading mix image_text 2 apart" "pages ocr page 1 together"
+joined photos-told "photos mix image_text 1 apart"
+joined drawings-told "drawings mix image_text 1 apart"
+joined end "all mix image_text 0.85 apart" "all mix image_text 0.15 together" "reading mix image_text 1 apart"
 
 [ -e "$out/nano.model" ] || "$here/vocabulary.sh" "$out/words/annotations/mix.json" "$out/nano"
 [ -d "$out/random" ] ||
     "$sphinx" init "$out/random" --to-train --llama-type llama_ens --config "$here/config.json" --tokenizer "$out/nano.model" --type f32 -s 1
 
 trained stage0 stage0 "$out/random" begin
-trained stage1-photos stage1 "$result" photos
+trained stage1-photos stage1 "$result" photos-told
 photos=$result
-trained stage1-drawings stage1 "$photos" drawings
+trained stage1-drawings stage1 "$photos" drawings-told
 [ -d "$out/stage1" ] || "$sphinx" mix "$photos" "$result" --beta 0.5 -o "$out/stage1"
 trained stage2 stage2 "$out/stage1" end
 

@@ -88,6 +88,16 @@ struct layer_args {
     struct kv_cache *kv;
 };
 
+/* Keys or values of the rows in the order in which they are seen. */
+static struct tensor *seen_rows(struct ctx *c, struct tensor *x, const struct llama_batch *b)
+{
+    struct tensor **source = ctx_alloc(c, 1, sizeof(struct tensor *));
+
+    if (source == NULL) return NULL;
+    *source = x;
+    return gather(c, source, b->seen, b->n_seen);
+}
+
 static struct tensor *self_attention(struct ctx *c, const struct llama_layer *l, struct tensor *x,
                                      const struct layer_args *a)
 {
@@ -100,6 +110,9 @@ static struct tensor *self_attention(struct ctx *c, const struct llama_layer *l,
         store_rows(c, &a->kv->v[a->i], a->batch.cache_row, v);
         k = k != NULL ? &a->kv->k[a->i] : NULL;
         v = v != NULL ? &a->kv->v[a->i] : NULL;
+    } else if (a->batch.seen != NULL) {
+        k = seen_rows(c, k, &a->batch);
+        v = seen_rows(c, v, &a->batch);
     }
     return linear_row(c, attention(c, q, k, v, &a->shape), &l->wo, NULL);
 }

@@ -46,8 +46,12 @@ struct llama_batch {
     int64_t T;
     const int32_t *position;  /* [T] */
     const int32_t *cache_row; /* [T] where the token's key and value go; NULL without cache */
-    const int32_t *first;     /* [T] the sequence's first row in the cache (without cache: in the batch) */
+    const int32_t
+        *first; /* [T] the sequence's first row in the cache (without cache: in the batch, or in `seen`) */
     double balance; /* training: weight of load_balance's gradient in each layer with experts; 0: none */
+    /* Training: the rows of the batch (part 0) as they are seen one behind the other, [n_seen], where sequences share a beginning; NULL: as they stand */
+    const struct row_ref *seen;
+    int64_t n_seen;
 };
 
 enum status llama_init(struct llama *m, const struct llama_config *config, struct arena *a, struct err *e);

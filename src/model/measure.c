@@ -195,7 +195,7 @@ static bool step(struct measuring *g, int sequences, int64_t room, int64_t posit
     size_t n = (size_t)(sequences * T);
     int32_t *ids = ctx_alloc(c, n, sizeof *ids), *at = ctx_alloc(c, n, sizeof *at),
             *row = ctx_alloc(c, n, sizeof *row), *first = ctx_alloc(c, n, sizeof *first);
-    struct llama_batch b = { (int64_t)n, at, row, first, 0 };
+    struct llama_batch b = { .T = (int64_t)n, .position = at, .cache_row = row, .first = first };
     struct tensor *h;
 
     if (ids == NULL || at == NULL || row == NULL || first == NULL) return false;

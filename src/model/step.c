@@ -149,8 +149,10 @@ static void compute(struct ctx *c, struct step_part *const *parts, size_t n)
     if (!layout_init(&l, c, parts, n)) return;
     h = embeddings(&l, c, parts, n);
     if (h == NULL) return;
-    h = llama_forward(c, &m->network.llama, h,
-                      &(struct llama_batch){ l.T, l.position, l.cache_row, l.first, 0 }, cache);
+    h = llama_forward(
+        c, &m->network.llama, h,
+        &(struct llama_batch){ .T = l.T, .position = l.position, .cache_row = l.cache_row, .first = l.first },
+        cache);
     y = observe(c, llama_logits(c, &m->network.llama, wanted(c, h, parts, n)), "logits");
     if (y == NULL) return;
     from = tensor_f32(y);

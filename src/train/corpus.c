@@ -114,6 +114,8 @@ static enum status rule_complete(struct loading *l, const json_t *record, struct
     if (l->entry->has_prompt && (rule->form == CORPUS_DIALOGUE || rule->form == CORPUS_TEXT))
         return err_set(e, STATUS_BAD_FORMAT, "prompt_type is for instructions and captions, but this is a %s",
                        rule->form == CORPUS_DIALOGUE ? "dialogue" : "text");
+    if (rule->turns == TURNS_APART && rule->form != CORPUS_DIALOGUE)
+        return err_set(e, STATUS_BAD_FORMAT, "turns are of dialogues, and this is none");
     rule->prompt = l->entry->has_prompt           ? l->entry->prompt
                    : rule->form == CORPUS_CAPTION ? PROMPT_CAPTION
                                                   : PROMPT_ALPACA;
@@ -313,7 +315,9 @@ static enum status source_load(struct loading *l, uint64_t seed, struct err *e)
     size_t first = c->n;
     enum status st;
 
-    s->rule = (struct item_rule){ .preprocess = l->entry->preprocess, .root = l->entry->root };
+    s->rule = (struct item_rule){ .preprocess = l->entry->preprocess,
+                                  .turns = l->entry->turns,
+                                  .root = l->entry->root };
     st = records_walk(l, e);
     if (st != STATUS_OK) return st;
     if (l->entry->ratio != 1.0) st = ratio_apply(l, first, seed, e);
@@ -517,10 +521,14 @@ static enum status item_sample(const struct item *item, const struct item_rule *
                                const struct tokenizer *t, size_t max_tokens, struct sample *s, char **image,
                                struct err *e)
 {
-    enum status st = rule->form == CORPUS_DIALOGUE
-                         ? sample_dialogue(s, t, item->turns, item->n_turns, max_tokens, e)
-                         : sample_single(s, t, item->prompt, item->output, max_tokens, e);
+    enum status st;
 
+    if (rule->form != CORPUS_DIALOGUE)
+        st = sample_single(s, t, item->prompt, item->output, max_tokens, e);
+    else if (rule->turns == TURNS_APART)
+        st = sample_apart(s, t, item->turns, item->n_turns, max_tokens, e);
+    else
+        st = sample_dialogue(s, t, item->turns, item->n_turns, max_tokens, e);
     if (st != STATUS_OK || item->image == NULL) return st;
     if (item->cells != NULL) st = sample_show(s, t, item->cells, item->side, e);
     if (st == STATUS_OK && (*image = strdup(item->image)) == NULL) st = err_no_memory(e, "an item");

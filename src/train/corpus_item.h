@@ -14,6 +14,7 @@ struct item_rule {
     enum corpus_form form;
     enum preprocess preprocess;
     enum prompt_type prompt;
+    enum turns turns; /* of dialogues */
     const char *root; /* before each image's path; may be empty */
 };
 

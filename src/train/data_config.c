@@ -12,6 +12,11 @@ static const char *const preprocess_names[PREPROCESSES] = {
     [PREPROCESS_CAPTION] = "caption",
 };
 
+static const char *const turns_names[TURNS_COUNT] = {
+    [TURNS_TOGETHER] = "together",
+    [TURNS_APART] = "apart",
+};
+
 static enum status ratio_read(struct yaml_file *y, const yaml_node_t *value, const char *text, double *ratio)
 {
     if (yaml_number(text, 0, HUGE_VAL, ratio) && *ratio > 0) return STATUS_OK;
@@ -44,6 +49,10 @@ static enum status pair_read(struct yaml_file *y, const char *name, const yaml_n
         if (text == NULL) return STATUS_OK;
         st = yaml_choice(y, value, name, text, preprocess_names, PREPROCESSES, &which);
         entry->preprocess = (enum preprocess)which;
+    } else if (strcmp(name, "turns") == 0) {
+        if (text == NULL) return STATUS_OK;
+        st = yaml_choice(y, value, name, text, turns_names, TURNS_COUNT, &which);
+        entry->turns = (enum turns)which;
     } else if (strcmp(name, "prompt_type") == 0) {
         if (text == NULL) return STATUS_OK;
         st = yaml_choice(y, value, name, text, prompt_type_names, PROMPT_TYPES, &which);
@@ -52,7 +61,7 @@ static enum status pair_read(struct yaml_file *y, const char *name, const yaml_n
     } else {
         return err_set(y->err, STATUS_BAD_FORMAT,
                        "%s: line %zu: the key \"%.60s\" is unknown; known are path, type, root, ratio, "
-                       "preprocess and prompt_type",
+                       "preprocess, prompt_type and turns",
                        y->path, yaml_line(key), name);
     }
     if (place != NULL && text != NULL && *place == NULL) return err_no_memory(y->err, "the configuration");

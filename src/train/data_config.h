@@ -8,6 +8,7 @@
  *       ratio: 0.5                         # so many of the items, drawn from the seed; above 1: items more than once
  *       preprocess: 'single_turn_llava'    # or 'caption'
  *       prompt_type: 'alpaca'              # how an instruction is wrapped (sample_prompt.h)
+ *       turns: 'apart'                     # a dialogue's questions do not see each other, or see what came before: 'together'
  */
 #ifndef SPHINX_TRAIN_DATA_CONFIG_H
 #define SPHINX_TRAIN_DATA_CONFIG_H
@@ -18,6 +19,7 @@
 #include "train/sample_prompt.h"
 
 enum preprocess { PREPROCESS_NONE, PREPROCESS_LLAVA, PREPROCESS_CAPTION, PREPROCESSES };
+enum turns { TURNS_TOGETHER, TURNS_APART, TURNS_COUNT };
 
 struct data_entry {
     const char *path,
@@ -25,6 +27,7 @@ struct data_entry {
     const char *type;
     double ratio; /* above 0, finite */
     enum preprocess preprocess;
+    enum turns turns;
     enum prompt_type prompt;
     bool has_prompt; /* else prompt is what the items' form has by default */
 };

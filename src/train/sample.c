@@ -118,6 +118,96 @@ enum status sample_dialogue(struct sample *s, const struct tokenizer *t, const s
     return st;
 }
 
+/* ---- a dialogue's questions apart ------------------------------------------------------------------------- */
+
+/* Where the exchange that begins with turn i ends: before the next question that has an answer before it. */
+static size_t exchange_end(const struct sample_turn *turns, size_t n_turns, size_t i)
+{
+    for (i++; i < n_turns; i++)
+        if (!turns[i].assistant && turns[i - 1].assistant) break;
+    return i;
+}
+
+/* The dialogues [n] of the exchanges, as samples; those with nothing to learn are left out. BAD_FORMAT: that is all of them. */
+static enum status exchanges_read(struct sample *parts, size_t *n, const struct tokenizer *t,
+                                  const struct sample_turn *turns, size_t n_turns, size_t max_tokens,
+                                  struct err *e)
+{
+    struct err why = { 0 };
+
+    *n = 0;
+    for (size_t i = 0, end; i < n_turns; i = end) {
+        enum status st;
+
+        end = exchange_end(turns, n_turns, i);
+        st = sample_dialogue(&parts[*n], t, turns + i, end - i, max_tokens, &why);
+        if (st != STATUS_OK && st != STATUS_BAD_FORMAT) return err_set(e, st, "%s", why.text);
+        *n += st == STATUS_OK;
+    }
+    if (*n > 0) return STATUS_OK;
+    return err_set(e, STATUS_BAD_FORMAT, "%s",
+                   n_turns > 0 ? why.text : "there is nothing to learn: no answer");
+}
+
+/* How many ids all begin with, before the first target of any: its row is to be one of the part's own. */
+static size_t shared_count(const struct sample *parts, size_t n)
+{
+    size_t shared = parts[0].n;
+
+    for (size_t k = 0; k < n; k++) {
+        const struct sample *p = &parts[k];
+        size_t i = 0;
+
+        while (i < shared && i + 1 < p->n && p->ids[i] == parts[0].ids[i] && p->labels[i + 1] == 0) i++;
+        shared = i;
+    }
+    return shared;
+}
+
+static enum status parts_join(struct sample *s, const struct sample *parts, size_t n, size_t max_tokens,
+                              struct err *e)
+{
+    size_t shared = shared_count(parts, n), size = shared, used = 0;
+
+    while (used < n && (used == 0 || size + parts[used].n - shared <= max_tokens))
+        size += parts[used++].n - shared;
+    *s = (struct sample){ .ids = calloc(2 * size, sizeof *s->ids), .n = size, .n_shared = shared };
+    s->part = calloc(used + 1, sizeof *s->part);
+    if (s->ids == NULL || s->part == NULL) {
+        sample_free(s);
+        return err_no_memory(e, "a sample");
+    }
+    s->labels = s->ids + size;
+    for (size_t k = 0, at = 0; k < used; k++, s->n_parts++) {
+        size_t skip = k == 0 ? 0 : shared, count = parts[k].n - skip;
+
+        memcpy(s->ids + at, parts[k].ids + skip, count * sizeof *s->ids);
+        memcpy(s->labels + at, parts[k].labels + skip, count * sizeof *s->ids);
+        s->n_targets += parts[k].n_targets;
+        at += count;
+        s->part[k + 1] = at;
+    }
+    return STATUS_OK;
+}
+
+enum status sample_apart(struct sample *s, const struct tokenizer *t, const struct sample_turn *turns,
+                         size_t n_turns, size_t max_tokens, struct err *e)
+{
+    struct sample *parts = calloc(n_turns + 1, sizeof *parts);
+    size_t n = 0;
+    enum status st;
+
+    *s = (struct sample){ 0 };
+    if (parts == NULL) return err_no_memory(e, "a dialogue");
+    st = exchanges_read(parts, &n, t, turns, n_turns, max_tokens, e);
+    if (st == STATUS_OK) st = parts_join(s, parts, n, max_tokens, e);
+    for (size_t k = 0; k < n; k++) sample_free(&parts[k]);
+    free(parts);
+    return st;
+}
+
+/* ---- a prompt and an output ---------------------------------------------------------------------------- */
+
 /* How many tokens the prompt has by itself. Where its end and the output's beginning merge into one token, that one is taken for the
  * output's or the prompt's as upstream takes it. */
 static enum status prompt_count(const struct tokenizer *t, const char *prompt, size_t *n, struct err *e)
@@ -205,6 +295,7 @@ enum status sample_show(struct sample *s, const struct tokenizer *t, const char 
 void sample_free(struct sample *s)
 {
     free(s->ids);
+    free(s->part);
     free(s->shown);
     *s = (struct sample){ 0 };
 }

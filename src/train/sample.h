@@ -14,11 +14,19 @@
 #include "core/status.h"
 #include "text/conversation.h"
 
-/* label[i] is ids[i] where the model is to learn to say it, else 0: a target with id 0, which is <unk>, is never learned. */
+/* label[i] is ids[i] where the model is to learn to say it, else 0: a target with id 0, which is <unk>, is never learned.
+ *
+ * A sample may have several parts that do not see each other, and are learned as if each was a sample of its own, of the same image: their common
+ * beginning stands there once.
+ *   ids    [ n_shared | rest of part 0 | rest of part 1 | ... ]      no target among the shared ones, nor first in a rest
+ *          0                           part[1]          part[2]  part[n_parts] = n */
 struct sample {
     int32_t *ids, *labels; /* [n], BOS first; one block of memory, which ids owns */
     size_t n;
     size_t n_targets;
+    size_t *
+        part; /* [n_parts + 1] where a part's ids begin, the first's at 0; NULL: there is one part, and n_parts and n_shared are 0 */
+    size_t n_parts, n_shared;
     struct patch_word *shown; /* [n_shown] what the image's patches are to say; NULL: nothing */
     size_t n_shown;
     int shown_side; /* of the grid that they are in */
@@ -40,6 +48,11 @@ struct sample_turn {
  * never the end of sentence. BAD_FORMAT: nothing of it is a target. */
 enum status sample_dialogue(struct sample *s, const struct tokenizer *t, const struct sample_turn *turns,
                             size_t n_turns, size_t max_tokens, struct err *e);
+
+/* Each question of the dialogue with its answer as a part by itself, in upstream's template as sample_dialogue has it. Questions without an answer are left out, and
+ * those from the first on that no longer fits into max_tokens. */
+enum status sample_apart(struct sample *s, const struct tokenizer *t, const struct sample_turn *turns,
+                         size_t n_turns, size_t max_tokens, struct err *e);
 
 /* BOS prompt output EOS; targets are the tokens behind those of the prompt alone, end of sentence included. prompt "": a caption or a text. */
 enum status sample_single(struct sample *s, const struct tokenizer *t, const char *prompt, const char *output,

@@ -9,27 +9,28 @@
 
 /* The rows of all samples together, and what is to be said behind some of them. */
 struct rows_plan {
-    int64_t n_text, n_rows, n_targets, n_shown;
-    int32_t *ids;              /* [n_text] of the samples that have a target, up to its last */
+    int64_t n_text, n_rows, n_seen, n_targets, n_shown;
+    int32_t *ids;              /* [n_text] of the parts of samples that have a target, up to its last */
     struct row_ref *ref;       /* [n_rows] part 0: text, part 1 + i: the words of image i */
     int32_t *position, *first; /* [n_rows] */
-    struct row_ref *asked;     /* [n_targets] the rows behind which a target stands */
-    int32_t *target;           /* [n_targets] */
-    struct row_ref *patch;     /* [n_shown] the rows of patches that are to say something themselves */
-    int32_t *word;             /* [n_shown] */
+    struct row_ref
+        *seen; /* [n_seen] what `first` counts in: each part's rows behind those it shares; NULL: the rows */
+    struct row_ref *asked; /* [n_targets] the rows behind which a target stands */
+    int32_t *target;       /* [n_targets] */
+    struct row_ref *patch; /* [n_shown] the rows of patches that are to say something themselves */
+    int32_t *word;         /* [n_shown] */
 };
 
 struct plan_size {
-    size_t text, rows, shown;
+    size_t text, rows, seen, shown;
+    bool apart; /* a sample has several parts */
 };
 
-/* The ids that the targets depend on: all before the last one. The first id is never predicted. */
-static size_t length_used(const struct sample *s)
+/* The end of the ids of [begin, end) that the targets there depend on: all before the last one. The first is never predicted. */
+static size_t used_end(const struct sample *s, size_t begin, size_t end)
 {
-    size_t n = s->n;
-
-    while (n > 1 && s->labels[n - 1] == 0) n--;
-    return n - 1;
+    while (end > begin + 1 && s->labels[end - 1] == 0) end--;
+    return end - 1;
 }
 
 static bool has_image(const struct train_item *item)
@@ -55,13 +56,13 @@ static void plan_patches(struct rows_plan *p, const struct mixer_config *k, cons
     }
 }
 
-/* Adds item i to the plan; its ids from 1 on stand behind its image, which stands behind its first. */
-static void plan_item(struct rows_plan *p, size_t i, const struct sample *s, int64_t words)
+/* Adds the ids from `begin` to before `end` of item i, a part of it; behind its id 0 stands its image of so many words. */
+static void plan_ids(struct rows_plan *p, size_t i, const struct sample *s, size_t begin, size_t end,
+                     int64_t words)
 {
-    size_t used = length_used(s);
-    int64_t start = p->n_rows;
+    size_t used = used_end(s, begin, end);
 
-    for (size_t k = 0; k < used; k++) {
+    for (size_t k = begin; k < used; k++) {
         p->ref[p->n_rows++] = (struct row_ref){ 0, (int32_t)p->n_text };
         p->ids[p->n_text++] = s->ids[k];
         for (int64_t w = 0; k == 0 && w < words; w++)
@@ -70,9 +71,34 @@ static void plan_item(struct rows_plan *p, size_t i, const struct sample *s, int
         p->asked[p->n_targets] = (struct row_ref){ 0, (int32_t)(p->n_rows - 1) };
         p->target[p->n_targets++] = s->labels[k + 1];
     }
+}
+
+/* The rows from `start` on are a part, which sees them behind the `shared` rows from row `from` on. */
+static void plan_sight(struct rows_plan *p, int64_t start, int64_t from, int64_t shared)
+{
+    int64_t first = p->seen != NULL ? p->n_seen : start;
+
     for (int64_t r = start; r < p->n_rows; r++) {
-        p->first[r] = (int32_t)start;
-        p->position[r] = (int32_t)(r - start);
+        p->first[r] = (int32_t)first;
+        p->position[r] = (int32_t)(shared + r - start);
+    }
+    if (p->seen == NULL || start == p->n_rows) return;
+    for (int64_t r = from; r < from + shared; r++) p->seen[p->n_seen++] = (struct row_ref){ 0, (int32_t)r };
+    for (int64_t r = start; r < p->n_rows; r++) p->seen[p->n_seen++] = (struct row_ref){ 0, (int32_t)r };
+}
+
+/* Adds item i to the plan. */
+static void plan_item(struct rows_plan *p, size_t i, const struct sample *s, int64_t words)
+{
+    int64_t from = p->n_rows;
+
+    plan_ids(p, i, s, 0, s->n_parts > 0 ? s->part[1] : s->n, words);
+    plan_sight(p, from, from, 0);
+    for (size_t k = 1; k < s->n_parts; k++) {
+        int64_t start = p->n_rows;
+
+        plan_ids(p, i, s, s->part[k], s->part[k + 1], words);
+        plan_sight(p, start, from, (int64_t)s->n_shared + words);
     }
 }
 
@@ -102,9 +128,12 @@ static bool plan_measure(struct ctx *c, const struct network *n, const struct tr
         size->text += s->n;
         size->rows += s->n + (has_image(&items[i]) ? (size_t)words : 0);
         size->shown += s->n_shown * factor * factor;
+        size->apart = size->apart || s->n_parts > 1;
+        for (size_t j = 1; j < s->n_parts; j++) size->seen += s->n_shared + (size_t)words;
     }
-    if (size->rows <= INT32_MAX) return true;
-    err_set(&c->err, STATUS_UNSUPPORTED, "a micro-batch of %zu positions is too large", size->rows);
+    size->seen += size->rows;
+    if (size->seen <= INT32_MAX) return true;
+    err_set(&c->err, STATUS_UNSUPPORTED, "a micro-batch of %zu positions is too large", size->seen);
     return false;
 }
 
@@ -120,6 +149,7 @@ static bool plan(struct ctx *c, const struct network *n, const struct train_item
     p->ref = ctx_alloc(c, size.rows, sizeof *p->ref);
     p->position = ctx_alloc(c, size.rows, sizeof *p->position);
     p->first = ctx_alloc(c, size.rows, sizeof *p->first);
+    if (size.apart) p->seen = ctx_alloc(c, size.seen, sizeof *p->seen);
     p->asked = ctx_alloc(c, size.text, sizeof *p->asked);
     p->target = ctx_alloc(c, size.text, sizeof *p->target);
     p->patch = ctx_alloc(c, size.shown + 1, sizeof *p->patch);
@@ -202,7 +232,7 @@ static struct tensor *embeddings(struct ctx *c, const struct network *n, const s
     if (sources == NULL || planes == NULL || which == NULL) return NULL;
     sources[0] = llama_embed(c, &n->llama, p->ids, p->n_text);
     for (size_t i = 0; i < n_items; i++) {
-        bool wanted = has_image(&items[i]) && length_used(items[i].sample) > 0;
+        bool wanted = has_image(&items[i]) && used_end(items[i].sample, 0, items[i].sample->n) > 0;
 
         sources[i + 1] = NULL;
         if (wanted && items[i].features != NULL) sources[i + 1] = encode_mix(c, n, items[i].features);
@@ -236,7 +266,9 @@ static void forward(struct ctx *c, const struct network *n, const struct train_i
                     const struct rows_plan *p, double weight, double patch_weight, struct train_loss *loss)
 {
     const struct llama_config *k = &n->config.llama;
-    struct llama_batch batch = { p->n_rows, p->position, NULL, p->first, 0 };
+    struct llama_batch batch = {
+        .T = p->n_rows, .position = p->position, .first = p->first, .seen = p->seen, .n_seen = p->n_seen
+    };
     struct tensor **h = ctx_alloc(c, 1, sizeof(struct tensor *));
 
     if (c->err.code != STATUS_OK) return;

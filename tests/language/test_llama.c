@@ -94,7 +94,7 @@ static void model_free(struct model *m)
 static struct tensor *run(struct ctx *c, void *user)
 {
     struct model *m = user;
-    struct llama_batch b = { T, positions, NULL, zeros, 0 };
+    struct llama_batch b = { .T = T, .position = positions, .first = zeros };
 
     return llama_logits(c, &m->llama,
                         llama_forward(c, &m->llama, llama_embed(c, &m->llama, ids, T), &b, NULL));
@@ -203,7 +203,7 @@ static void compute_in_steps(struct model *m, struct kv_cache *kv, int step, int
     for (int t = 0; t < T; t += step) {
         int n = T - t < step ? T - t : step;
         int32_t first[T], row[T];
-        struct llama_batch b = { n, positions + t, row, first, 0 };
+        struct llama_batch b = { .T = n, .position = positions + t, .cache_row = row, .first = first };
         struct tensor *y;
 
         for (int i = 0; i < n; i++) {
@@ -283,8 +283,8 @@ static void check_ragged(const struct llama_config *k, const char *level)
     enum { A = 4, B = 2 };
     const int32_t both[A + B] = { 1, 5, 3, 3, 1, 9 }, position[A + B] = { 0, 1, 2, 3, 0, 1 };
     const int32_t row[A + B] = { 0, 1, 2, 3, 10, 11 }, first[A + B] = { 0, 0, 0, 0, 10, 10 };
-    struct llama_batch b = { A + B, position, row, first, 0 },
-                       alone = { B, position + A, row + A, first + A, 0 };
+    struct llama_batch b = { .T = A + B, .position = position, .cache_row = row, .first = first },
+                       alone = { .T = B, .position = position + A, .cache_row = row + A, .first = first + A };
     struct model m;
     struct kv_cache kv;
     struct tensor *y, *z;

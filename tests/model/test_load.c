@@ -33,7 +33,7 @@ static void run_rank(const struct comm *comm, void *user)
     struct rank_model *r = (struct rank_model *)user + comm->rank;
     int n_paths = r->path[1] != NULL ? 2 : 1;
     struct load_options o = { .paths = r->path, .n_paths = n_paths, .rank = comm->rank, .ranks = comm->size };
-    struct llama_batch b = { T, positions, NULL, zeros, 0 };
+    struct llama_batch b = { .T = T, .position = positions, .first = zeros };
     struct arena arena = { 0 };
     struct checkpoint *checkpoint = NULL;
     struct model_config config;

@@ -187,6 +187,29 @@ static void test_singles(void **state)
     corpus_close(c);
 }
 
+static void test_turns(void **state)
+{
+    struct corpus *c;
+    struct sample s;
+    struct err e = { 0 };
+    char *image;
+
+    (void)state;
+    put("two.json", "[{\"image\": \"x.png\", \"conversations\": ["
+                    "{\"from\": \"human\", \"value\": \"Q\"}, {\"from\": \"gpt\", \"value\": \"A\"}, "
+                    "{\"from\": \"human\", \"value\": \"R\"}, {\"from\": \"gpt\", \"value\": \"B\"}]}]");
+    for (size_t apart = 0; apart < 2; apart++) {
+        c = open_corpus(apart ? "META: [{path: two.json, turns: apart}]"
+                              : "META: [{path: two.json, turns: together}]",
+                        0);
+        assert_int_equal(corpus_read(c, 0, 0, t, 4096, &s, &image, &e), STATUS_OK);
+        assert_int_equal(s.n_parts, apart ? 2 : 0);
+        sample_free(&s);
+        free(image);
+        corpus_close(c);
+    }
+}
+
 static void test_captions_and_texts(void **state)
 {
     struct corpus *c;
@@ -297,6 +320,8 @@ static void test_bad_configurations(void **state)
                   "known are none, single_turn_llava, caption");
     check_refused("META:\n  - path: a.jsonl\n    prompt_type: qg\n",
                   "prompt_type is for instructions and captions");
+    check_refused("META:\n  - path: a.jsonl\n    turns: alone\n", "known are together, apart");
+    check_refused("META: [{path: s.json, turns: apart}]", "turns are of dialogues");
     check_refused("META:\n  - path: 'a.jsonl\n", "c.yaml: line ");
     check_refused("META:\n  - path: a\n\tb: c\n", "c.yaml: line 3");
     check_refused("META: [{path: a.jsonl}]\nMETA: [{path: a.jsonl}]\n",
@@ -394,10 +419,15 @@ static void test_patches(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dialogues), cmocka_unit_test(test_stripped),
-        cmocka_unit_test(test_singles),   cmocka_unit_test(test_captions_and_texts),
-        cmocka_unit_test(test_ratio),     cmocka_unit_test(test_bad_configurations),
-        cmocka_unit_test(test_bad_files), cmocka_unit_test(test_bad_items),
+        cmocka_unit_test(test_dialogues),
+        cmocka_unit_test(test_stripped),
+        cmocka_unit_test(test_singles),
+        cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_captions_and_texts),
+        cmocka_unit_test(test_ratio),
+        cmocka_unit_test(test_bad_configurations),
+        cmocka_unit_test(test_bad_files),
+        cmocka_unit_test(test_bad_items),
         cmocka_unit_test(test_patches),
     };
     int failed;

@@ -144,6 +144,74 @@ static void test_cut(void **state)
     sample_free(&whole);
 }
 
+/* Each part with what all share before it is the dialogue of its question alone. */
+static void test_apart(void **state)
+{
+    const struct sample_turn turns[] = { { false, "Is there a cat?" },
+                                         { true, "yes" },
+                                         { false, "no answer" },
+                                         { false, "How many?" },
+                                         { true, "2" },
+                                         { false, "Is there a cat?" },
+                                         { true, "no" },
+                                         { false, "?" } };
+    const size_t begin[] = { 0, 2, 5 }, end[] = { 2, 5, 7 };
+    struct sample s, alone;
+    struct err e = { 0 };
+    size_t n_targets = 0;
+
+    (void)state;
+    assert_int_equal(sample_apart(&s, t, turns, 8, 4096, &e), STATUS_OK);
+    assert_int_equal(s.n_parts, 3);
+    assert_true(s.part[0] == 0 && s.part[3] == s.n && s.n_shared > 0);
+    for (size_t k = 0; k < 3; k++) {
+        size_t skip = k == 0 ? 0 : s.n_shared, n = s.part[k + 1] - s.part[k];
+
+        assert_int_equal(sample_dialogue(&alone, t, turns + begin[k], end[k] - begin[k], 4096, &e),
+                         STATUS_OK);
+        assert_int_equal(skip + n, alone.n);
+        assert_memory_equal(s.ids, alone.ids, skip * sizeof *s.ids);
+        assert_memory_equal(s.ids + s.part[k], alone.ids + skip, n * sizeof *s.ids);
+        assert_memory_equal(s.labels + s.part[k], alone.labels + skip, n * sizeof *s.ids);
+        assert_true(s.labels[s.part[k]] == 0);
+        n_targets += alone.n_targets;
+        sample_free(&alone);
+    }
+    for (size_t i = 0; i <= s.n_shared; i++) assert_int_equal(s.labels[i], 0);
+    assert_int_equal(s.n_targets, n_targets);
+    sample_free(&s);
+}
+
+/* What does not fit is left out from the first such part on; the first is cut. */
+static void test_apart_cut(void **state)
+{
+    const struct sample_turn turns[] = { { false, "Q" }, { true, "one two three" },
+                                         { false, "W" }, { true, "four" },
+                                         { false, "E" }, { true, "5" } };
+    struct sample whole, cut;
+    struct err e = { 0 };
+
+    (void)state;
+    assert_int_equal(sample_apart(&whole, t, turns, 6, 4096, &e), STATUS_OK);
+    assert_int_equal(sample_apart(&cut, t, turns, 6, whole.n, &e), STATUS_OK);
+    assert_int_equal(cut.n_parts, 3);
+    sample_free(&cut);
+    assert_int_equal(sample_apart(&cut, t, turns, 6, whole.n - 1, &e), STATUS_OK);
+    assert_int_equal(cut.n_parts, 2);
+    assert_int_equal(cut.n, whole.part[2]);
+    assert_memory_equal(cut.ids, whole.ids, cut.n * sizeof *cut.ids);
+    sample_free(&cut);
+    assert_int_equal(sample_apart(&cut, t, turns, 2, whole.part[1] - 4, &e), STATUS_OK);
+    assert_int_equal(cut.n, whole.part[1] - 4);
+    sample_free(&cut);
+    assert_int_equal(sample_apart(&cut, t, turns, 6, whole.n_shared, &e), STATUS_BAD_FORMAT);
+    assert_non_null(strstr(e.text, "nothing to learn is left"));
+    assert_true(cut.ids == NULL && cut.part == NULL);
+    sample_free(&whole);
+    err_clear(&e);
+    assert_int_equal(sample_apart(&cut, t, NULL, 0, 4096, &e), STATUS_BAD_FORMAT);
+}
+
 static void test_no_answer(void **state)
 {
     const struct sample_turn turns[] = { { false, "Q" } };
@@ -335,6 +403,7 @@ int main(void)
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(test_answers),   cmocka_unit_test(test_question_repeated),
         cmocka_unit_test(test_shown),     cmocka_unit_test(test_cut),
+        cmocka_unit_test(test_apart),     cmocka_unit_test(test_apart_cut),
         cmocka_unit_test(test_no_answer), cmocka_unit_test(test_search),
         cmocka_unit_test(test_prompts),   cmocka_unit_test(test_single),
         cmocka_unit_test(test_unknown),
