@@ -6,7 +6,7 @@
 
 #include "store/safetensors.h"
 
-enum { PARTS = 5, PLACE_SIZE = 300 };
+enum { PARTS = 6, PLACE_SIZE = 300 };
 
 /* The tensors of all items, and their bytes. */
 struct contents {
@@ -54,8 +54,10 @@ static bool fill(struct contents *c, const struct trainer *t, const struct feed_
 
         add(c, "ids", i, DTYPE_I32, it->sample.ids, (int64_t[]){ (int64_t)it->sample.n }, 1);
         add(c, "labels", i, DTYPE_I32, it->sample.labels, (int64_t[]){ (int64_t)it->sample.n }, 1);
-        if (it->sample.n_parts > 0) /* where each begins, and the end */
+        if (it->sample.n_parts > 0) { /* where each begins, and the end; how many ids all begin with */
             add(c, "parts", i, DTYPE_I64, it->sample.part, (int64_t[]){ (int64_t)it->sample.n_parts + 1 }, 1);
+            add(c, "shared", i, DTYPE_I64, &it->sample.n_shared, (int64_t[]){ 1 }, 1);
+        }
         if (it->planes != NULL) add(c, "image", i, DTYPE_F32, it->planes, (int64_t[]){ 3, side, side }, 3);
         if (it->sample.n_shown > 0) /* cell and word of each */
             add(c, "patches", i, DTYPE_I32, it->sample.shown, (int64_t[]){ (int64_t)it->sample.n_shown, 2 },
