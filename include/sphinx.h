@@ -256,6 +256,11 @@ typedef struct sphinx_point {
     int person; /* which of several people this joint belongs to, from 0; -1: not a joint */
 } sphinx_point;
 
+/* Bytes of a text. */
+typedef struct sphinx_span {
+    size_t begin, end;
+} sphinx_span;
+
 typedef struct sphinx_timing {
     const char *
         stage; /* "load", "encode", "clip", "convnext", "dinov2", "qformer", "image_cache", "prefill", "decode" */
@@ -267,6 +272,8 @@ typedef struct sphinx_answer {
     const char *text;
     const int32_t *tokens; /* [n_tokens] generated ids, the stop text's included, end-of-sentence not */
     const float *logprobs; /* [n_tokens] natural logarithms of their probabilities under the model */
+    /* [n_tokens] what each gave of the text; tokens that make one character together share it, and of the stop text's it is empty. */
+    const sphinx_span *spans;
     size_t n_tokens;
     size_t prompt_tokens; /* text ids of the prompt, begin-of-sentence included */
     size_t image_tokens;  /* image words before them */
@@ -357,6 +364,28 @@ SPHINX_API char *sphinx_answer_json(const sphinx_answer *answer);
  * BAD_ARGUMENT when the session has no image. */
 SPHINX_API sphinx_status sphinx_answer_draw(const sphinx_session *session, const sphinx_answer *answer,
                                             const char *path, bool labels, sphinx_error *error);
+
+/* ---- where the model looked ---------------------------------------------------------------------------------- */
+
+/* How much of its attention the model gave each patch of the image, the mean over tokens, layers and heads: all weights together are below 1, the rest
+ * went to words. Read-only. */
+typedef struct sphinx_attention {
+    int views,
+        side; /* the whole picture, then its parts row by row, if the model sees these, too; each a grid of side * side */
+    const float *weights; /* [views][side][side] */
+} sphinx_attention;
+
+/* As it wrote the n tokens of the answer from `first` on, n >= 1. BAD_ARGUMENT: that answer is not the session's last, or there is no image.
+ * UNSUPPORTED: the variant has no patches. Costs about as much as writing the tokens again; the session stays as it is. */
+SPHINX_API sphinx_status sphinx_session_attention(sphinx_session *session, const sphinx_answer *answer,
+                                                  size_t first, size_t n, sphinx_attention **attention,
+                                                  sphinx_error *error);
+SPHINX_API void sphinx_attention_free(sphinx_attention *attention); /* NULL is allowed */
+
+/* The session's image, glowing where the model looked, as a PNG; with parts, beside it the same as seen in the parts. */
+SPHINX_API sphinx_status sphinx_attention_draw(const sphinx_session *session,
+                                               const sphinx_attention *attention, const char *path,
+                                               sphinx_error *error);
 
 #ifdef __cplusplus
 }

@@ -29,6 +29,38 @@ static int print_json(const sphinx_answer *answer)
     return CODE_OK;
 }
 
+/* The tokens of the answer that wrote `word` where it first stands, or, without a word, all that wrote any text. */
+static bool find_tokens(const sphinx_answer *a, const char *word, size_t *first, size_t *n)
+{
+    const char *at = word != NULL ? strstr(a->text, word) : a->text;
+    size_t begin, end;
+
+    if (at == NULL || *at == '\0') return false;
+    begin = (size_t)(at - a->text);
+    end = begin + strlen(word != NULL ? word : at);
+    for (*first = 0; *first < a->n_tokens && a->spans[*first].end <= begin; ++*first) continue;
+    for (*n = 0; *first + *n < a->n_tokens && a->spans[*first + *n].begin < end; ++*n) continue;
+    return *n > 0;
+}
+
+static int draw_attention(struct setup *u, const sphinx_answer *answer)
+{
+    const struct settings *s = u->settings;
+    sphinx_attention *attention = NULL;
+    sphinx_error error = { 0 };
+    sphinx_status status;
+    size_t first, n;
+
+    if (!find_tokens(answer, s->attention_word, &first, &n))
+        return s->attention_word != NULL
+                   ? fail("--attention-word: \"%s\" is not in the answer", s->attention_word)
+                   : fail("--attention: the answer is empty");
+    status = sphinx_session_attention(u->session, answer, first, n, &attention, &error);
+    if (status == SPHINX_OK) status = sphinx_attention_draw(u->session, attention, s->attention, &error);
+    sphinx_attention_free(attention);
+    return status == SPHINX_OK ? CODE_OK : setup_failed(u, &error);
+}
+
 static int finish(struct setup *u, const sphinx_answer *answer)
 {
     const struct settings *s = u->settings;
@@ -43,6 +75,7 @@ static int finish(struct setup *u, const sphinx_answer *answer)
     if (code == CODE_OK && s->draw != NULL &&
         sphinx_answer_draw(u->session, answer, s->draw, s->labels, &error) != SPHINX_OK)
         code = setup_failed(u, &error);
+    if (code == CODE_OK && s->attention != NULL) code = draw_attention(u, answer);
     if (s->verbose) {
         message("seed %llu", (unsigned long long)s->ask.seed);
         setup_timings(answer);
@@ -70,14 +103,24 @@ static int ask(struct setup *u, const char *question)
     return code;
 }
 
+/* A picture that is to be written needs one to be drawn on. */
+static int check_picture(const struct settings *s, const char *option, const char *path)
+{
+    if (path == NULL) return CODE_OK;
+    if (s->image == NULL && s->prompt_cache == NULL)
+        return usage_error(s->command, "%s needs an image to draw on: --image FILE", option);
+    return arguments_check_output(option, path);
+}
+
 static int check(const struct settings *s)
 {
     int code = arguments_check(s);
 
-    if (code != CODE_OK || s->draw == NULL) return code;
-    if (s->image == NULL && s->prompt_cache == NULL)
-        return usage_error(s->command, "--draw needs an image to draw on: --image FILE");
-    return arguments_check_output("--draw", s->draw);
+    if (code == CODE_OK) code = check_picture(s, "--draw", s->draw);
+    if (code == CODE_OK) code = check_picture(s, "--attention", s->attention);
+    if (code == CODE_OK && s->attention_word != NULL && s->attention == NULL)
+        return usage_error(s->command, "--attention-word is of --attention FILE");
+    return code;
 }
 
 int cmd_run(struct settings *s)

@@ -98,6 +98,15 @@ static struct tensor *seen_rows(struct ctx *c, struct tensor *x, const struct ll
     return gather(c, source, b->seen, b->n_seen);
 }
 
+static void look(struct ctx *c, const struct tensor *q, const struct tensor *k, const struct layer_args *a)
+{
+    const struct llama_config *config = &a->m->config;
+    struct tensor *sum = a->batch.attention;
+    double share = 1.0 / ((double)config->n_layers * config->n_heads);
+
+    residual(c, sum, attention_weights(c, q, k, &a->shape, tensor_columns(sum), share), NULL);
+}
+
 static struct tensor *self_attention(struct ctx *c, const struct llama_layer *l, struct tensor *x,
                                      const struct layer_args *a)
 {
@@ -106,14 +115,17 @@ static struct tensor *self_attention(struct ctx *c, const struct llama_layer *l,
     struct tensor *v = linear_column(c, x, &l->wv, NULL);
 
     if (a->kv != NULL) { /* later steps see these keys and values too, so all go through the cache */
-        store_rows(c, &a->kv->k[a->i], a->batch.cache_row, k);
-        store_rows(c, &a->kv->v[a->i], a->batch.cache_row, v);
+        if (a->batch.attention == NULL) {
+            store_rows(c, &a->kv->k[a->i], a->batch.cache_row, k);
+            store_rows(c, &a->kv->v[a->i], a->batch.cache_row, v);
+        }
         k = k != NULL ? &a->kv->k[a->i] : NULL;
         v = v != NULL ? &a->kv->v[a->i] : NULL;
     } else if (a->batch.seen != NULL) {
         k = seen_rows(c, k, &a->batch);
         v = seen_rows(c, v, &a->batch);
     }
+    if (a->batch.attention != NULL) look(c, q, k, a);
     return linear_row(c, attention(c, q, k, v, &a->shape), &l->wo, NULL);
 }
 

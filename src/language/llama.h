@@ -52,6 +52,9 @@ struct llama_batch {
     /* Training: the rows of the batch (part 0) as they are seen one behind the other, [n_seen], where sequences share a beginning; NULL: as they stand */
     const struct row_ref *seen;
     int64_t n_seen;
+    /* To look at, without a tape: each layer adds how much of its attention the tokens give the first n rows that they see, [T, n], the mean over
+     * heads and layers. With a cache, it holds the tokens' keys and values already, and is not written to. NULL: nobody looks. */
+    struct tensor *attention;
 };
 
 enum status llama_init(struct llama *m, const struct llama_config *config, struct arena *a, struct err *e);

@@ -113,8 +113,10 @@ static enum status copy_tokens(struct answer *a, const struct stream *stream, co
     int32_t *tokens = arena_alloc(&a->arena, n * sizeof *tokens);
     float *probabilities = arena_alloc(&a->arena, n * sizeof *probabilities);
 
+    sphinx_span *places = arena_alloc(&a->arena, n * sizeof *places);
+
     *spans = arena_alloc(&a->arena, n * sizeof **spans);
-    if (text == NULL || tokens == NULL || probabilities == NULL || *spans == NULL)
+    if (text == NULL || tokens == NULL || probabilities == NULL || places == NULL || *spans == NULL)
         return err_no_memory(e, "answer");
     if (stream->size > 0) memcpy(text, stream->text, stream->size);
     text[stream->size] = '\0';
@@ -122,7 +124,9 @@ static enum status copy_tokens(struct answer *a, const struct stream *stream, co
         tokens[i] = ids[i];
         probabilities[i] = logprobs[i];
         (*spans)[i] = stream_span(stream, i);
+        places[i] = (sphinx_span){ (*spans)[i].begin, (*spans)[i].end };
     }
+    a->public.spans = places;
     a->public.text = text;
     a->public.tokens = tokens;
     a->public.logprobs = probabilities;

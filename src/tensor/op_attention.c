@@ -50,6 +50,51 @@ struct tensor *attention(struct ctx *c, struct tensor *q, struct tensor *k, stru
     return tape_record(c, args.y, attention_backward, &args, sizeof args);
 }
 
+void attention_row_weights(const struct tensor *q, const struct tensor *k, const struct attention_shape *s,
+                           int64_t t, int head, double *p)
+{
+    const float *query = tensor_f32(q) + t * q->stride + (int64_t)head * s->head_dim;
+    int64_t column = (int64_t)(head / (s->heads / s->kv_heads)) * s->head_dim;
+    double top = -INFINITY, sum = 0;
+
+    for (int64_t j = 0; j < s->count[t]; j++) {
+        float key[HEAD_DIM_MAX];
+
+        tensor_row_f32(k, s->first[t] + j, column, s->head_dim, key);
+        p[j] = 0;
+        for (int i = 0; i < s->head_dim; i++) p[j] += (double)query[i] * (double)key[i];
+        p[j] *= (double)s->scale;
+        if (p[j] > top) top = p[j];
+    }
+    for (int64_t j = 0; j < s->count[t]; j++) sum += p[j] = exp(p[j] - top);
+    for (int64_t j = 0; j < s->count[t]; j++) p[j] /= sum;
+}
+
+struct tensor *attention_weights(struct ctx *c, const struct tensor *q, const struct tensor *k,
+                                 const struct attention_shape *s, int64_t columns, double share)
+{
+    struct tensor *y;
+    int64_t most = 0;
+    double *p;
+
+    if (q == NULL || k == NULL) return NULL;
+    assert(s->head_dim <= HEAD_DIM_MAX && s->heads % s->kv_heads == 0);
+    for (int64_t t = 0; t < tensor_rows(q); t++)
+        if (s->count[t] > most) most = s->count[t];
+    p = ctx_alloc(c, (size_t)most, sizeof *p);
+    y = tensor_new(c, tensor_rows(q), columns, false);
+    if (p == NULL || y == NULL) return NULL;
+    memset(tensor_f32(y), 0, (size_t)(tensor_rows(q) * columns) * sizeof(float));
+    for (int64_t t = 0; t < tensor_rows(q); t++) {
+        for (int head = 0; head < s->heads; head++) {
+            attention_row_weights(q, k, s, t, head, p);
+            for (int64_t j = 0; j < s->count[t] && j < columns; j++)
+                tensor_f32(y)[t * columns + j] += (float)(share * p[j]);
+        }
+    }
+    return y;
+}
+
 bool attention_segments(struct ctx *c, struct attention_shape *s, int64_t segments, int64_t length,
                         int64_t seen)
 {

@@ -30,6 +30,10 @@ static inline float *vec_grad(const struct tensor *t)
 struct tensor *tape_record(struct ctx *c, struct tensor *y, void (*backward)(struct ctx *, const void *),
                            const void *args, size_t size);
 
+/* p [count[t]] = the weights that head `head` of row t gives the rows that it sees: the softmax of its scores. q f32, k of any type. */
+void attention_row_weights(const struct tensor *q, const struct tensor *k, const struct attention_shape *s,
+                           int64_t t, int head, double *p);
+
 /* Counts one op's work, if anybody wants to know. */
 static inline void count_work(struct ctx *c, double flop, double bytes)
 {

@@ -71,6 +71,8 @@ struct attention_dropout_args {
 
 /* One row's head: where its numbers begin in each of the matrices. */
 struct head {
+    int64_t t;
+    int head;
     int64_t q, k, v; /* offsets; k and v of the first position seen */
     int64_t count;
     uint64_t place; /* of its first weight */
@@ -81,7 +83,9 @@ static struct head head_of(const struct attention_dropout_args *a, int64_t t, in
     const struct attention_shape *s = &a->s;
     int64_t shared = h / (s->heads / s->kv_heads) * s->head_dim;
 
-    return (struct head){ .q = t * a->q->stride + (int64_t)h * s->head_dim,
+    return (struct head){ .t = t,
+                          .head = h,
+                          .q = t * a->q->stride + (int64_t)h * s->head_dim,
                           .k = s->first[t] * a->k->stride + shared,
                           .v = s->first[t] * a->v->stride + shared,
                           .count = s->count[t],
@@ -96,20 +100,6 @@ static double dot(const float *a, const float *b, int n)
     return sum;
 }
 
-/* p [count] = softmax of the head's scores. */
-static void head_weights(const struct attention_dropout_args *a, const struct head *h, double *p)
-{
-    double top = -INFINITY, sum = 0;
-
-    for (int64_t j = 0; j < h->count; j++) {
-        p[j] = (double)a->s.scale *
-               dot(tensor_f32(a->q) + h->q, tensor_f32(a->k) + h->k + j * a->k->stride, a->s.head_dim);
-        if (p[j] > top) top = p[j];
-    }
-    for (int64_t j = 0; j < h->count; j++) sum += p[j] = exp(p[j] - top);
-    for (int64_t j = 0; j < h->count; j++) p[j] /= sum;
-}
-
 /* forward: y = sum_j m_j p_j v_j   so: dv_j += m_j p_j dy,  dp_j = m_j dy.v_j,  ds_j = p_j (dp_j - sum_i p_i dp_i),
  *          dq += scale sum_j ds_j k_j,  dk_j += scale ds_j q.   p, dp [count] */
 static void head_backward(const struct attention_dropout_args *a, const struct head *h, const float *dy,
@@ -118,7 +108,7 @@ static void head_backward(const struct attention_dropout_args *a, const struct h
     double sum = 0;
     int d = a->s.head_dim;
 
-    head_weights(a, h, p);
+    attention_row_weights(a->q, a->k, &a->s, h->t, h->head, p);
     for (int64_t j = 0; j < h->count; j++) {
         double m = (double)kept(a->key, h->place + (uint64_t)j, a->rate);
         int64_t row = h->v + j * a->v->stride;
@@ -157,7 +147,7 @@ static void head_forward(const struct attention_dropout_args *a, const struct he
 {
     int d = a->s.head_dim;
 
-    head_weights(a, h, p);
+    attention_row_weights(a->q, a->k, &a->s, h->t, h->head, p);
     for (int i = 0; i < d; i++) y[i] = 0;
     for (int64_t j = 0; j < h->count; j++) {
         float w = kept(a->key, h->place + (uint64_t)j, a->rate) * (float)p[j];

@@ -104,6 +104,10 @@ struct tensor *embed(struct ctx *c, const struct tensor *w, const int32_t *ids, 
  * arrays of *s must live as long as the tape. */
 struct tensor *attention(struct ctx *c, struct tensor *q, struct tensor *k, struct tensor *v,
                          const struct attention_shape *s);
+/* To look at, not to learn from: how much of its attention (after the softmax) each row of q gives the first `columns` rows that it sees, summed over the
+ * heads, times `share` -> [T, columns]. */
+struct tensor *attention_weights(struct ctx *c, const struct tensor *q, const struct tensor *k,
+                                 const struct attention_shape *s, int64_t columns, double share);
 /* The two arrays of attention_shape for `segments` runs of `length` queries, each seeing its own `seen` rows. */
 bool attention_segments(struct ctx *c, struct attention_shape *s, int64_t segments, int64_t length,
                         int64_t seen);

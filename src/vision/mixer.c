@@ -60,9 +60,17 @@ int64_t mixer_words(const struct mixer_config *k, int64_t n_views)
 }
 
 /* Behind the start tag, the Q-Former's words and the class token. */
+int64_t mixer_view_patches(const struct mixer_config *k, int64_t view, int64_t *side)
+{
+    *side = view_grid(k, view);
+    return k->channels > 0 ? mixer_words(k, view) + 2 + k->queries : -1;
+}
+
 int64_t mixer_patch_word(const struct mixer_config *k, int64_t row, int64_t column)
 {
-    return k->channels > 0 ? 2 + k->queries + row * k->grid + column : -1;
+    int64_t side, first = mixer_view_patches(k, 0, &side);
+
+    return first >= 0 ? first + row * side + column : -1;
 }
 
 struct tensor *mixer_spread(struct ctx *c, struct tensor *map, int64_t n_views, int64_t side, int64_t grid)

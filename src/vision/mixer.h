@@ -35,7 +35,9 @@ void mixer_params(struct mixer *m, struct param_visitor *v);
 /* Image words that the V views of one image become. */
 int64_t mixer_words(const struct mixer_config *config, int64_t n_views);
 
-/* Which of them patch (row, column) of the whole view is; -1: the variant has no patches. */
+/* Which of them is the first patch of view i, whose *side * *side patches stand row by row; -1: the variant has no patches. */
+int64_t mixer_view_patches(const struct mixer_config *config, int64_t view, int64_t *side);
+/* Which of them patch (row, column) of the whole view is; -1 as above. */
 int64_t mixer_patch_word(const struct mixer_config *config, int64_t row, int64_t column);
 
 /* ConvNeXt's map [V*side*side, C] -> [V*(1+grid*grid), C]: each cell repeated to fill the grid, and before them the mean of

@@ -91,6 +91,13 @@ same "a PNG" "$(head -c 4 "$tmp/drawn.png" | tr -d '\211')" PNG
 same "of the image's size" "$(dd if="$tmp/drawn.png" bs=1 skip=16 count=8 2>/dev/null | od -An -tx1)" \
     "$(dd if=$scene bs=1 skip=16 count=8 2>/dev/null | od -An -tx1)"
 fails 1 "--draw $tmp/none/drawn.png: there is no folder $tmp/none/" run -m $model -i $scene -p hi --draw "$tmp/none/drawn.png"
+runs 0 run -m $model -i $scene -p "$question" --temp 0 -n 4 --attention "$tmp/map.png"
+same "a PNG" "$(head -c 4 "$tmp/map.png" | tr -d '\211')" PNG
+answered=$(cut -c 1-2 <"$tmp/out")
+runs 0 run -m $model -i $scene -p "$question" --temp 0 -n 4 --attention "$tmp/word.png" --attention-word "$answered"
+cmp -s "$tmp/map.png" "$tmp/word.png" && failed "--attention-word changes nothing"
+expect 1 "$(cat "$tmp/out")$nl" "sphinx: --attention-word: \"no such word\" is not in the answer$nl" run -m $model -i $scene \
+    -p "$question" --temp 0 -n 4 --attention "$tmp/map.png" --attention-word "no such word"
 fails 1 "--draw $tmp: is a directory" run -m $model -i $scene -p hi --draw "$tmp"
 
 # ---- models

@@ -36,6 +36,8 @@ usage run "a question is missing: --prompt TEXT or --file FILE"
 usage run "--prompt and --file are two questions; give one" -p hi -f "$scene"
 usage run "--image and the question cannot both come from standard input" -p - -i -
 usage run "--draw needs an image to draw on: --image FILE" -p hi --draw "$tmp/out.png"
+usage run "--attention needs an image to draw on: --image FILE" -p hi --attention "$tmp/out.png"
+usage run "--attention-word is of --attention FILE" -i $scene -p hi --attention-word x
 usage run "-ctk f16 and -ctv f32: keys and values share one type" -p hi -ctk f16 -ctv f32
 usage run "--cpu: 'sse2' is none of: auto portable avx2 avx512 avx512vnni amx" -p hi --cpu sse2
 usage run "--without: 'clip,sam' is not a comma list of: clip convnext dinov2 qformer view0 view1 view2 view3 view4 view5 view6 view7 view8 view9" -p hi --without clip,sam

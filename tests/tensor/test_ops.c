@@ -141,6 +141,44 @@ static void test_blocks(void **state)
     check(run_block, true);
 }
 
+/* The weights of all heads together are what attention gives for rows of ones and zeros; `columns` and `share` are as said. */
+static void test_attention_weights(void **state)
+{
+    static const int32_t first[] = { 0, 0, 1, 1 }, count[] = { 3, 4, 5, 5 };
+    const struct attention_shape s = { 4, 2, 2, 0.7f, first, count };
+    struct arena arena = { 0 };
+    struct weights w;
+    struct inputs u;
+    struct ctx c;
+    struct tensor *q, *k, *all, *few;
+
+    (void)state;
+    open_inputs(&u, &w, &c, &arena);
+    q = rows(&c, columns(&c, &u.x, 0, 8), 1, 4);
+    k = columns(&c, &u.other, 0, 4);
+    all = attention_weights(&c, q, k, &s, 5, 1);
+    few = attention_weights(&c, q, k, &s, 2, 0.25);
+    for (int t = 0; t < 4; t++) {
+        for (int p = 0; p < 5; p++) {
+            struct tensor *v = tensor_new(&c, tensor_rows(k), 4, false), *y;
+            float want = 0, got = tensor_f32(all)[t * 5 + p];
+
+            memset(tensor_f32(v), 0, (size_t)(tensor_rows(k) * 4) * sizeof(float));
+            for (int i = 0; i < 4; i++)
+                tensor_f32(v)[(first[t] + p) * 4 + i] = 1; /* the p-th that row t sees */
+            y = attention(&c, q, k, v, &s);
+            for (int h = 0; h < 4; h++) want += tensor_f32(y)[t * 8 + 2 * h];
+            if (!(fabsf(got - want) < 1e-5f))
+                fail_msg("row %d, %d: %g, not %g", t, p, (double)got, (double)want);
+            if (p < 2) assert_true(fabsf(tensor_f32(few)[t * 2 + p] - 0.25f * got) < 1e-6f);
+        }
+    }
+    assert_int_equal(c.err.code, STATUS_OK);
+    ctx_free(&c);
+    weights_free(&w);
+    arena_free(&arena);
+}
+
 static void test_dropout(void **state)
 {
     struct arena arena = { 0 };
@@ -219,9 +257,11 @@ static void test_load_balance(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_products), cmocka_unit_test(test_moved),
-                                        cmocka_unit_test(test_blocks), cmocka_unit_test(test_dropout),
-                                        cmocka_unit_test(test_load_balance) };
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(test_products), cmocka_unit_test(test_moved),
+        cmocka_unit_test(test_blocks),   cmocka_unit_test(test_attention_weights),
+        cmocka_unit_test(test_dropout),  cmocka_unit_test(test_load_balance)
+    };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -1,0 +1,199 @@
+/*
+ * attention_map.c - where the model looked: sphinx_session_attention of sphinx.h and its picture.
+ *
+ *   the rows behind which the tokens were drawn ── through the layers again, on the keys and values of the cache ── attention to the image's words
+ *   ── those of patches, mean over the rows ── a grid a view ── heat.h
+ */
+#include "image/heat.h"
+#include "model/public.h"
+#include "model/session.h"
+
+#include <stdlib.h>
+
+struct attention_map {
+    sphinx_attention public; /* first: what a user holds is the start of this */
+    float weights[];
+};
+
+/* ---- looking -------------------------------------------------------------------------------------------------- */
+
+/* Adds the attention to row i of the sequence to sum [1 + words], of the `rows` rows (at most BATCH_ROWS) from `from` on. */
+static void look_again(struct sphinx_session *s, int64_t from, int64_t rows, double *sum)
+{
+    const struct llama *m = &s->model->network.llama;
+    struct ctx *c = &s->ctx;
+    int64_t words = session_words(s), columns = 1 + words;
+    int32_t position[BATCH_ROWS], row[BATCH_ROWS], first[BATCH_ROWS];
+    struct llama_batch b = { .T = rows, .position = position, .cache_row = row, .first = first };
+
+    b.attention = tensor_new(c, rows, columns, false);
+    if (b.attention == NULL) return;
+    memset(tensor_f32(b.attention), 0, (size_t)(rows * columns) * sizeof(float));
+    for (int64_t t = 0; t < rows; t++) {
+        position[t] = (int32_t)(from + t);
+        row[t] = (int32_t)(s->kv.first + from + t);
+        first[t] = (int32_t)s->kv.first;
+    }
+    llama_forward(c, m, llama_embed(c, m, s->cached + from - words, rows), &b, s->kv.cache);
+    for (int64_t i = 0; i < rows * columns && c->err.code == STATUS_OK; i++)
+        sum[i % columns] += (double)tensor_f32(b.attention)[i];
+}
+
+static enum status look(struct sphinx_session *s, int64_t from, int64_t rows, double *sum, struct err *e)
+{
+    enum status st = STATUS_OK;
+
+    for (int64_t t = 0; t < rows && st == STATUS_OK; t += BATCH_ROWS) {
+        struct arena_mark scope = scope_begin(&s->ctx);
+        struct ctx before = s->ctx;
+
+        s->ctx.backend = s->model->backend;
+        s->ctx.exec.precise = s->model->precise;
+        look_again(s, from + t, rows - t < BATCH_ROWS ? rows - t : BATCH_ROWS, sum);
+        st = s->ctx.err.code;
+        if (st != STATUS_OK) err_set(e, st, "%s", s->ctx.err.text);
+        s->ctx = before;
+        scope_end(&s->ctx, scope);
+        if (st == STATUS_OK && report_cancelled(&s->report)) st = err_set(e, STATUS_CANCELLED, "cancelled");
+    }
+    return st;
+}
+
+/* Whether the answer's tokens are the session's last, and those asked for are among them. */
+static enum status check(const struct sphinx_session *s, const sphinx_answer *a, size_t first, size_t n,
+                         struct err *e)
+{
+    int64_t words = session_words(s), end;
+    int64_t side;
+
+    if (s->asking)
+        return err_set(e, STATUS_BAD_ARGUMENT,
+                       "the session's last question has no answer yet: it was not taken");
+    if (words == 0) return err_set(e, STATUS_BAD_ARGUMENT, "there is no image to look at");
+    if (mixer_view_patches(&s->model->network.config.mixer, 0, &side) < 0)
+        return err_set(e, STATUS_UNSUPPORTED,
+                       "this variant has no patches: its image words are the Q-Former's");
+    if (n == 0 || first >= a->n_tokens || n > a->n_tokens - first)
+        return err_set(e, STATUS_BAD_ARGUMENT, "the answer has %zu tokens, not %zu from %zu on", a->n_tokens,
+                       n, first);
+    end = words + (int64_t)(a->prompt_tokens + first + n) - 1; /* the last token's own row is not needed */
+    if ((int64_t)a->image_tokens == words && s->n_rows >= end &&
+        memcmp(s->cached + a->prompt_tokens, a->tokens, (first + n - 1) * sizeof *a->tokens) == 0)
+        return STATUS_OK;
+    return err_set(e, STATUS_BAD_ARGUMENT, "the answer is not the session's last");
+}
+
+/* ---- the patches ---------------------------------------------------------------------------------------------- */
+
+/* Those of sum, divided by `rows`. Where a view's grid is coarser than the others', a patch's share goes to all cells that it covers. */
+static void patch_weights(const struct mixer_config *k, const double *sum, int64_t rows,
+                          struct attention_map *map)
+{
+    const int side = map->public.side;
+
+    for (int view = 0; view < map->public.views; view++) {
+        int64_t own, first = mixer_view_patches(k, view, &own), factor = side / own;
+        float *to = map->weights + view * side * side;
+
+        for (int i = 0; i < side * side; i++) {
+            int64_t patch = i / side / factor * own + i % side / factor;
+
+            to[i] = (float)(sum[1 + first + patch] / (double)(rows * factor * factor));
+        }
+    }
+}
+
+static enum status map_make(struct sphinx_session *s, const sphinx_answer *a, size_t first, size_t n,
+                            struct attention_map **map, struct err *e)
+{
+    const struct model_config *config = &s->model->network.config;
+    int views = img_views_count(config->views.layout), side = config->mixer.grid;
+    double *sum = calloc((size_t)session_words(s) + 1, sizeof *sum);
+    enum status st;
+
+    *map = malloc(sizeof **map + (size_t)(views * side * side) * sizeof(float));
+    if (*map != NULL) (*map)->public = (sphinx_attention){ views, side, (*map)->weights };
+    st = *map == NULL || sum == NULL ? err_no_memory(e, "an attention map") : STATUS_OK;
+    if (st == STATUS_OK)
+        st = look(s, session_words(s) + (int64_t)(a->prompt_tokens + first) - 1, (int64_t)n, sum, e);
+    if (st == STATUS_OK) {
+        patch_weights(&config->mixer, sum, (int64_t)n, *map);
+    } else {
+        free(*map);
+        *map = NULL;
+    }
+    free(sum);
+    return st;
+}
+
+sphinx_status sphinx_session_attention(sphinx_session *s, const sphinx_answer *answer, size_t first, size_t n,
+                                       sphinx_attention **result, sphinx_error *error)
+{
+    struct attention_map *map = NULL;
+    struct err e = { 0 };
+    enum status st = check(s, answer, first, n, &e);
+
+    if (st == STATUS_OK) st = map_make(s, answer, first, n, &map, &e);
+    atomic_store(&s->cancel, false);
+    *result = map != NULL ? &map->public : NULL;
+    return public_status(st, &e, error);
+}
+
+void sphinx_attention_free(sphinx_attention *attention)
+{
+    free(attention);
+}
+
+/* ---- the picture ---------------------------------------------------------------------------------------------- */
+
+/* The grids of all parts as one over the whole picture, [g * side][g * side] of g * g parts. */
+static float *parts_joined(const sphinx_attention *a, int g)
+{
+    int side = a->side;
+    float *grid = malloc((size_t)(g * side) * (size_t)(g * side) * sizeof *grid);
+
+    for (int i = 0; i < g * side * g * side && grid != NULL; i++) {
+        int row = i / (g * side), column = i % (g * side), part = 1 + row / side * g + column / side;
+
+        grid[i] = a->weights[(part * side + row % side) * side + column % side];
+    }
+    return grid;
+}
+
+/* *out: the session's image, as often as there are ways to see it, side by side. */
+static enum status draw(struct image *out, const struct sphinx_session *s, const sphinx_attention *a,
+                        struct err *e)
+{
+    const struct image *im = &s->image;
+    int g = a->views == 1 ? 0 : a->views == 5 ? 2 : 3, panels = g > 0 ? 2 : 1;
+    float *parts = g > 0 ? parts_joined(a, g) : NULL;
+    struct image panel = { 0 };
+    enum status st = g > 0 && parts == NULL ? err_no_memory(e, "an attention map") : STATUS_OK;
+
+    if (st == STATUS_OK) st = img_init(out, panels * im->width, im->height, e);
+    for (int k = 0; k < panels && st == STATUS_OK; k++) {
+        st = img_copy(&panel, im, e);
+        if (st != STATUS_OK) break;
+        img_heat(&panel, &s->square, k == 0 ? a->weights : parts, k == 0 ? a->side : g * a->side);
+        for (int y = 0; y < im->height; y++)
+            memcpy(out->rgb + ((size_t)y * (size_t)out->width + (size_t)(k * im->width)) * 3,
+                   panel.rgb + (size_t)y * (size_t)im->width * 3, (size_t)im->width * 3);
+        img_free(&panel);
+    }
+    free(parts);
+    return st;
+}
+
+sphinx_status sphinx_attention_draw(const sphinx_session *s, const sphinx_attention *attention,
+                                    const char *path, sphinx_error *error)
+{
+    struct image picture = { 0 };
+    struct err e = { 0 };
+    enum status st = STATUS_OK;
+
+    if (s->image.rgb == NULL) st = err_set(&e, STATUS_BAD_ARGUMENT, "there is no image to draw on");
+    if (st == STATUS_OK) st = draw(&picture, s, attention, &e);
+    if (st == STATUS_OK) st = img_png_write(&picture, path, &e);
+    img_free(&picture);
+    return public_status(st, &e, error);
+}
