@@ -220,6 +220,28 @@ static enum status prompt_ids(struct sphinx_session *s, const char *question, co
     return st;
 }
 
+/* The prompt with as few of the oldest turns left out as it takes to have at most `budget` ids, or with none but the question. Found by halving, for
+ * a dialogue may have thousands. */
+static enum status prompt_within(struct sphinx_session *s, const char *question, const char *begins,
+                                 size_t budget, int32_t **ids, size_t *n, size_t *dropped, struct err *e)
+{
+    size_t low = 0, high = s->n_turns; /* it is among low .. high */
+
+    *dropped = 0;
+    for (;;) {
+        enum status st = prompt_ids(s, question, begins, *dropped, ids, n, e);
+
+        if (st != STATUS_OK) return st;
+        if (*n <= budget || *dropped == high)
+            high = *dropped;
+        else
+            low = *dropped + 1;
+        if (low == high && *dropped == high) return STATUS_OK;
+        free(*ids);
+        *dropped = low + (high - low) / 2;
+    }
+}
+
 enum status session_prompt(struct sphinx_session *s, const char *question, const char *begins, int max_tokens,
                            int32_t **ids, size_t *n, size_t *dropped, struct err *e)
 {
@@ -241,12 +263,7 @@ enum status session_prompt(struct sphinx_session *s, const char *question, const
     room = (size_t)(s->model->context - session_words(s));
     reserve = max_tokens < 0 ? 1 : (size_t)max_tokens;
     budget = room - (reserve < room / 2 ? reserve : room / 2);
-    for (;;) {
-        st = prompt_ids(s, question, begins, *dropped, ids, n, e);
-        if (st != STATUS_OK || *n <= budget || *dropped == s->n_turns) break;
-        free(*ids);
-        ++*dropped;
-    }
+    st = prompt_within(s, question, begins, budget, ids, n, dropped, e);
     if (st != STATUS_OK) return st;
     if (*dropped > 0)
         report_warn(&s->report, "the context is full: the oldest %zu turns are left out", *dropped);

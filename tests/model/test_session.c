@@ -285,6 +285,46 @@ static void warn(void *user, const char *text)
     snprintf(w->last, sizeof w->last, "%s", text);
 }
 
+/* How many of the oldest turns are left out of those from `first` to before `end`, which differ in length. */
+static size_t dropped_of(sphinx_session *s, size_t first, size_t end)
+{
+    sphinx_ask_options o = greedy(1);
+    sphinx_answer *answer;
+    size_t dropped;
+
+    sphinx_session_clear(s);
+    for (size_t i = first; i < end; i++) {
+        char text[64];
+
+        memset(text, 'y', sizeof text);
+        text[1 + i * 7 % 40] = '\0';
+        assert_int_equal(sphinx_session_append(s, text, "yes", NULL), SPHINX_OK);
+    }
+    answer = ask(s, question, &o);
+    dropped = answer->dropped_turns;
+    sphinx_answer_free(answer);
+    return dropped;
+}
+
+/* No turn more than it takes, of any number of turns, thousands too. */
+static void test_dropped_turns(void **state)
+{
+    sphinx_model_options options = { .context = 300 };
+    sphinx_model *model = open_model(TINY "llama_ens", &options);
+    sphinx_session *session = open_session(model, NULL, image);
+
+    (void)state;
+    for (size_t n = 0; n < 3000; n = n < 24 ? n + 1 : n * 5) {
+        size_t dropped = dropped_of(session, 0, n);
+
+        assert_true(n < 24 || dropped > 0);
+        assert_int_equal(dropped_of(session, dropped, n), 0);
+        if (dropped > 0) assert_int_equal(dropped_of(session, dropped - 1, n), 1);
+    }
+    sphinx_session_close(session);
+    sphinx_model_close(model);
+}
+
 static void test_full_context(void **state)
 {
     sphinx_model_options options = { .context = 300 };
@@ -528,12 +568,12 @@ static void test_refusals(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_same_bytes),       cmocka_unit_test(test_same_text_on_levels),
-        cmocka_unit_test(test_two_turns),        cmocka_unit_test(test_pieces_and_cancel),
-        cmocka_unit_test(test_limits),           cmocka_unit_test(test_full_context),
-        cmocka_unit_test(test_without),          cmocka_unit_test(test_without_views),
-        cmocka_unit_test(test_without_too_many), cmocka_unit_test(test_many_sessions),
-        cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_same_bytes),    cmocka_unit_test(test_same_text_on_levels),
+        cmocka_unit_test(test_two_turns),     cmocka_unit_test(test_pieces_and_cancel),
+        cmocka_unit_test(test_limits),        cmocka_unit_test(test_dropped_turns),
+        cmocka_unit_test(test_full_context),  cmocka_unit_test(test_without),
+        cmocka_unit_test(test_without_views), cmocka_unit_test(test_without_too_many),
+        cmocka_unit_test(test_many_sessions), cmocka_unit_test(test_refusals),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
