@@ -168,6 +168,12 @@ int tok_kind(const struct tokenizer *t, int32_t id)
     return t->file.pieces[id].kind;
 }
 
+unsigned char tok_byte(const struct tokenizer *t, int32_t id)
+{
+    assert(tok_kind(t, id) == PIECE_BYTE);
+    return t->file.pieces[id].byte;
+}
+
 const unsigned char *tok_file(const struct tokenizer *t, size_t *size)
 {
     *size = t->data_size;
@@ -273,6 +279,12 @@ static size_t spaces_restore(char *out, const char *text, size_t size)
     return written;
 }
 
+bool tok_decoder_drops_space(const struct tok_decoder *d)
+{
+    return d->at_start && !d->space_dropped && d->empty && d->n_held == 0 &&
+           (d->t->file.add_dummy_prefix || d->t->file.remove_extra_spaces);
+}
+
 /* The leading-space rule, as SentencePiece applies it: at every piece that is not a byte, the start is over
  * if the piece before it lost its space or if there is text by now, and once over it stays so. With
  * remove_extra_spaces lost spaces do not end the start. */
@@ -281,6 +293,7 @@ static size_t piece_put(struct tok_decoder *d, const struct piece *p, char *out)
     const struct tokenizer *t = d->t;
     const char *text = t->data + p->text.begin;
     size_t size = p->text.end - p->text.begin;
+    bool drops = tok_decoder_drops_space(d);
 
     if (d->space_dropped || !d->empty) d->at_start = false;
     d->space_dropped = false;
@@ -289,8 +302,7 @@ static size_t piece_put(struct tok_decoder *d, const struct piece *p, char *out)
         memcpy(out, t->unknown, t->unknown_size);
         return t->unknown_size;
     }
-    if (d->at_start && (t->file.add_dummy_prefix || t->file.remove_extra_spaces) && size >= SPACE_MARK_SIZE &&
-        memcmp(text, SPACE_MARK, SPACE_MARK_SIZE) == 0) {
+    if (drops && size >= SPACE_MARK_SIZE && memcmp(text, SPACE_MARK, SPACE_MARK_SIZE) == 0) {
         text += SPACE_MARK_SIZE;
         size -= SPACE_MARK_SIZE;
         d->space_dropped = !t->file.remove_extra_spaces;

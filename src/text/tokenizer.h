@@ -45,6 +45,8 @@ const char *tok_piece(const struct tokenizer *t, int32_t id, size_t *size);
  * .. vocab-1. */
 float tok_score(const struct tokenizer *t, int32_t id);
 int tok_kind(const struct tokenizer *t, int32_t id);
+/* The byte that a piece of kind PIECE_BYTE stands for. */
+unsigned char tok_byte(const struct tokenizer *t, int32_t id);
 
 /* The file's bytes, borrowed: what tok_open_memory takes. */
 const unsigned char *tok_file(const struct tokenizer *t, size_t *size);
@@ -96,6 +98,8 @@ size_t tok_step_size_max(const struct tokenizer *t);
 void tok_decoder_begin(struct tok_decoder *d, const struct tokenizer *t);
 /* Writes the text that `id` (0 .. vocab-1) settles to out: whole characters only, often none. */
 struct tok_step tok_decoder_put(struct tok_decoder *d, int32_t id, char *out);
+/* Whether the next piece, unless it is a byte or a control piece, loses the space that it begins with. */
+bool tok_decoder_drops_space(const struct tok_decoder *d);
 /* No more ids follow: writes a U+FFFD for each byte still held. */
 struct tok_step tok_decoder_end(struct tok_decoder *d, char *out);
 
