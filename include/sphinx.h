@@ -217,6 +217,11 @@ typedef struct sphinx_ask_options {
     /* What the answer begins with, put in the model's mouth right behind "### Assistant:": " The answer is". Not in the answer's text. NULL:
      * nothing. */
     const char *answer_prefix;
+    /* What the answer must look like, whatever the model would rather say; used until the question has begun. Either a grammar in llama.cpp's
+     * notation (GBNF), whose rule "root" is the whole answer, or "boxes" or "points": coordinates as SPHINX writes them. The space that the answer begins
+     * with is not part of it. The answer ends when the grammar says that it may, or unfinished at max_tokens. It does not go together with
+     * ignore_eos. NULL: nothing is ruled out. */
+    const char *grammar;
     /* Guessing ahead, which changes no answer: several tokens are checked in one step. */
     int lookup;        /* tokens at a time that the prompt and the answer so far suggest, 0 to 16; 0: off */
     int draft_max;     /* tokens at a time that the session's draft model suggests, 0 to 16 */

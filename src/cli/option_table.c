@@ -192,6 +192,10 @@ const struct option option_rows[] = {
       GROUP_ANSWER, "of the random numbers: the same seed gives the same result; -1: draw one" },
     { "--stop", "-r --reverse-prompt", OPTION_LIST, AT(stops), "TEXT", NULL, 0, 0, ASKS | MANY_ASKED,
       GROUP_ANSWER, "a text that ends the answer; may be repeated" },
+    { "--grammar", "", OPTION_TEXT, AT(ask.grammar), "TEXT", NULL, 0, 0, ASKS | MANY_ASKED, GROUP_ANSWER,
+      "what the answer must look like: boxes, points, or a grammar in llama.cpp's notation (GBNF)" },
+    { "--grammar-file", "", OPTION_TEXT, AT(grammar_file), "FILE", NULL, 0, 0, ASKS | MANY_ASKED,
+      GROUP_ANSWER, "read the grammar from a file" },
     { "--ignore-eos", "", OPTION_ON, AT(ask.ignore_eos), NULL, NULL, 0, 0, ASKS | MANY_ASKED, GROUP_ANSWER,
       "go on to the longest answer: for measurements" },
 

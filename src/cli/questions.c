@@ -25,9 +25,7 @@ int questions_setup(struct setup *u, struct settings *s)
 
     s->session.report = u->report;
     s->session.kv_type = s->kv_keys != NULL ? s->kv_keys : s->kv_values;
-    s->ask.stop = s->stops.item;
-    s->ask.n_stop = s->stops.count;
-    return code;
+    return code == CODE_OK ? setup_asking(u) : code;
 }
 
 struct runner_options questions_options(struct setup *u)
@@ -66,6 +64,7 @@ json_t *questions_settings(const struct setup *u)
                     s->session.system != NULL ? s->session.system : "");
     if (all == NULL) return NULL;
     if (o->repeat_penalty != 1) json_object_set_new(all, "repeat_last_n", json_integer(o->repeat_last_n));
+    if (o->grammar != NULL) json_object_set_new(all, "grammar", json_string(o->grammar));
     if (!draws) return all;
     json_object_set_new(all, "top_p", json_real((double)o->top_p));
     json_object_set_new(all, "top_k", json_integer(o->top_k));

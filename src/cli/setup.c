@@ -106,6 +106,35 @@ static int open_draft(struct setup *u)
     return code;
 }
 
+int setup_asking(struct setup *u)
+{
+    enum { GRAMMAR_FILE_MAX = 1 << 20 };
+    struct settings *s = u->settings;
+    unsigned char *data = NULL;
+    size_t size = 0;
+    struct err e = { 0 };
+
+    s->ask.stop = s->stops.item;
+    s->ask.n_stop = s->stops.count;
+    if (s->grammar_file == NULL) return CODE_OK;
+    if (s->ask.grammar != NULL)
+        return usage_error(s->command, "--grammar and --grammar-file cannot both be given");
+    if (file_read(s->grammar_file, GRAMMAR_FILE_MAX, &data, &size, &e) != STATUS_OK)
+        return fail("%s", e.text);
+    if (memchr(data, '\0', size) != NULL) {
+        free(data);
+        return fail("%s: not a text: it holds a NUL", s->grammar_file);
+    }
+    u->grammar = realloc(data, size + 1);
+    if (u->grammar == NULL) {
+        free(data);
+        return fail("out of memory for the grammar");
+    }
+    u->grammar[size] = '\0';
+    s->ask.grammar = u->grammar;
+    return CODE_OK;
+}
+
 int setup_session(struct setup *u)
 {
     struct settings *s = u->settings;
@@ -116,8 +145,8 @@ int setup_session(struct setup *u)
     s->session.draft = u->draft;
     s->session.report = u->report;
     s->session.kv_type = s->kv_keys != NULL ? s->kv_keys : s->kv_values;
-    s->ask.stop = s->stops.item;
-    s->ask.n_stop = s->stops.count;
+    code = setup_asking(u);
+    if (code != CODE_OK) return code;
     if (sphinx_session_open(&u->session, u->model, &s->session, &error) != SPHINX_OK)
         return setup_failed(u, &error);
     return CODE_OK;
@@ -204,6 +233,9 @@ void setup_close(struct setup *u)
     sphinx_model_close(u->draft);
     sphinx_model_close(u->model);
     model_paths_free(&u->paths);
+    if (u->grammar != NULL) u->settings->ask.grammar = NULL;
+    free(u->grammar);
+    u->grammar = NULL;
     u->session = NULL;
     u->model = u->draft = NULL;
 }

@@ -15,6 +15,7 @@ struct setup {
     struct settings *settings; /* borrowed */
     struct model_paths paths;
     struct progress_bar bar;
+    char *grammar;               /* of --grammar-file; NULL: none */
     sphinx_report report;        /* to the bar and, as messages, to standard error */
     sphinx_model *model, *draft; /* draft NULL: none */
     sphinx_session *session;
@@ -24,6 +25,8 @@ struct setup {
 int setup_begin(struct setup *u, struct settings *s); /* paths and report only */
 int setup_model(struct setup *u, struct settings *s); /* setup_begin, and opens the model */
 int setup_session(struct setup *u);
+/* Stop texts and grammar, to the settings' options for asking. */
+int setup_asking(struct setup *u);
 /* The session as --prompt-cache and --image want it: restored from the file if that fits, else with the image, if there is one. */
 int setup_start(struct setup *u);
 int setup_image(struct setup *u, const char *path); /* another image */

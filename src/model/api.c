@@ -150,6 +150,7 @@ void sphinx_model_close(sphinx_model *m)
     kv_pool_free(&m->kv);
     network_free(&m->network);
     ckpt_close(m->checkpoint);
+    vocabulary_free(atomic_load(&m->vocabulary));
     tok_close(m->tokenizer);
     free(m);
 }

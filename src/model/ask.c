@@ -20,6 +20,35 @@ sphinx_ask_options sphinx_ask_options_default(void)
 
 /* ---- beginning ----------------------------------------------------------------------------------------------- */
 
+/* What the answer must look like, where the options say so. */
+static enum status prepare_constraint(struct asking *a, const char *const *stops, size_t n_stops,
+                                      struct err *e)
+{
+    const char *grammar = a->options.grammar, *preset;
+    struct sphinx_session *s = a->session;
+    const struct vocabulary *v;
+    struct grammar g;
+    enum status st;
+
+    s->sampler.constraint = NULL;
+    if (grammar == NULL) return STATUS_OK;
+    if (a->options.ignore_eos)
+        return err_set(e, STATUS_BAD_ARGUMENT,
+                       "a grammar says where the answer ends: ignore_eos does not go with it");
+    preset = grammar_preset(grammar);
+    if (preset != NULL) grammar = preset;
+    st = grammar_parse(&g, grammar, strlen(grammar), stops, n_stops, e);
+    if (st != STATUS_OK) return st;
+    st = session_vocabulary(s, &v, e);
+    if (st == STATUS_OK)
+        st = constraint_init(&a->constraint, v, s->model->tokenizer, s->sampler.vocab, &g, e);
+    else
+        grammar_free(&g);
+    a->constrained = st == STATUS_OK;
+    if (a->constrained) s->sampler.constraint = &a->constraint;
+    return st;
+}
+
 static enum status prepare_stream(struct asking *a, struct err *e)
 {
     const sphinx_ask_options *o = &a->options;
@@ -30,7 +59,8 @@ static enum status prepare_stream(struct asking *a, struct err *e)
     stops[0] = CONV_STOP;
     for (size_t i = 0; i < o->n_stop; i++) stops[i + 1] = o->stop[i];
     st = stream_init(&a->stream, a->session->model->tokenizer, stops, o->ignore_eos ? 0 : o->n_stop + 1,
-                     a->capacity - a->n_prompt, e);
+                     a->capacity - a->n_prompt, e); /* which checks the stop texts */
+    if (st == STATUS_OK) st = prepare_constraint(a, stops, o->n_stop + 1, e);
     free(stops);
     return st;
 }
@@ -63,6 +93,8 @@ static enum status prepare_ids(struct asking *a, struct err *e)
 
 static void asking_free(struct asking *a)
 {
+    if (a->constrained) a->session->sampler.constraint = NULL;
+    constraint_free(&a->constraint);
     stream_free(&a->stream);
     free(a->question);
     free(a->ids);
@@ -133,6 +165,7 @@ static bool cancelled(const struct asking *a)
 static enum status draw(struct asking *a, const float *logits, struct err *e)
 {
     struct sphinx_session *s = a->session;
+    enum constraint_verdict verdict = CONSTRAINT_GOES_ON;
     struct stream_piece piece;
     enum status st;
     int32_t id;
@@ -145,12 +178,18 @@ static enum status draw(struct asking *a, const float *logits, struct err *e)
         end_with(a, SPHINX_FINISH_STOP);
         return STATUS_OK;
     }
+    if (a->constrained) st = constraint_accept(&a->constraint, id, &verdict, e);
+    if (st != STATUS_OK) return st;
+    if (verdict == CONSTRAINT_ENDS_BEFORE) {
+        end_with(a, SPHINX_FINISH_STOP);
+        return STATUS_OK;
+    }
     a->ids[a->n++] = id;
     st = stream_put(&a->stream, id, &piece, e);
     if (st != STATUS_OK) return st;
     if (!tell(a, piece))
         end_with(a, SPHINX_FINISH_CANCELLED);
-    else if (a->stream.stopped)
+    else if (a->stream.stopped || verdict == CONSTRAINT_ENDS_BEHIND)
         end_with(a, SPHINX_FINISH_STOP);
     else if (a->n == a->capacity)
         end_with(a, SPHINX_FINISH_LENGTH);

@@ -15,12 +15,14 @@
 
 struct asking {
     struct sphinx_session *session; /* borrowed */
-    sphinx_ask_options options;     /* its stop texts are not used after asking_begin */
+    sphinx_ask_options options;     /* its stop texts and grammar are not used after asking_begin */
     char *question;
     int32_t *ids; /* [capacity] the prompt, then what was generated, then what is guessed */
     size_t n_prompt, n, capacity;
     float *logprobs; /* of the generated ones */
     struct stream stream;
+    struct constraint constraint; /* where `constrained` */
+    bool constrained;
     struct answer_facts facts;
     struct guesser guess;
     struct step_part part;

@@ -303,3 +303,17 @@ enum status session_prepare_sampler(struct sphinx_session *s, const sphinx_ask_o
     s->sampler_ready = st == STATUS_OK;
     return st;
 }
+
+enum status session_vocabulary(struct sphinx_session *s, const struct vocabulary **v, struct err *e)
+{
+    struct vocabulary *made = NULL, *there = atomic_load(&s->model->vocabulary);
+    enum status st = there != NULL ? STATUS_OK : vocabulary_make(&made, s->model->tokenizer, e);
+
+    *v = there;
+    if (st != STATUS_OK || there != NULL) return st;
+    *v = made;
+    if (atomic_compare_exchange_strong(&s->model->vocabulary, &there, made)) return STATUS_OK;
+    vocabulary_free(made); /* another thread was sooner */
+    *v = there;
+    return STATUS_OK;
+}

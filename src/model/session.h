@@ -20,6 +20,7 @@
 #include "model/load.h"
 #include "model/prefix_cache.h"
 #include "sphinx.h"
+#include "text/constraint.h"
 #include "text/sampler.h"
 
 #include <stdatomic.h>
@@ -30,8 +31,9 @@ struct sphinx_model {
     struct tokenizer *tokenizer;
     const struct backend *backend;
     struct kv_pool kv;
-    struct prefix_cache memory; /* of rows and image words that sessions left */
-    struct image_cache images;  /* on disk; directory NULL: none */
+    struct prefix_cache memory;              /* of rows and image words that sessions left */
+    _Atomic(struct vocabulary *) vocabulary; /* made when a grammar first needs it, by session_vocabulary */
+    struct image_cache images;               /* on disk; directory NULL: none */
     int threads, context, chunk;
     bool precise;
     double seconds_load;
@@ -100,6 +102,9 @@ enum status session_prompt(struct sphinx_session *s, const char *question, const
 
 /* The sampler as o says. BAD_ARGUMENT names the option that is out of range. */
 enum status session_prepare_sampler(struct sphinx_session *s, const sphinx_ask_options *o, struct err *e);
+
+/* The model's vocabulary in the order that constraints want; it belongs to the model. Any number of threads may ask at once. */
+enum status session_vocabulary(struct sphinx_session *s, const struct vocabulary **v, struct err *e);
 
 /* Positions that the image takes; 0 without one. */
 int64_t session_words(const struct sphinx_session *s);

@@ -261,6 +261,24 @@ static size_t entries_cut(struct sampler *s, const float *logits, float max)
     return kept;
 }
 
+/* Copies logits to s->logits, unless they are there, with those that the constraint does not allow at -inf. The likeliest alone is tested first:
+ * where there is no luck in the draw, it mostly is enough. */
+static enum status constrain(struct sampler *s, const float **logits, int32_t *best, struct err *e)
+{
+    const unsigned char *allowed;
+    bool allows = false;
+    enum status st = STATUS_OK;
+    int32_t id;
+
+    if (s->options.temperature == 0.0f) st = constraint_allows(s->constraint, *best, &allows, e);
+    if (st != STATUS_OK || allows) return st;
+    st = constraint_mask(s->constraint, &allowed, e);
+    if (st != STATUS_OK) return st;
+    for (id = 0; id < s->vocab; id++) s->logits[id] = allowed[id] ? (*logits)[id] : -INFINITY;
+    *logits = s->logits;
+    return max_find(*logits, s->vocab, best, e);
+}
+
 enum status sampler_next(struct sampler *s, const float *logits, const int32_t *recent, size_t n_recent,
                          int32_t *id, float *logprob, struct err *e)
 {
@@ -271,6 +289,7 @@ enum status sampler_next(struct sampler *s, const float *logits, const int32_t *
     if (st != STATUS_OK) return st;
     changed = penalise(s, logits, recent, n_recent);
     st = max_find(changed, s->vocab, &best_changed, e);
+    if (st == STATUS_OK && s->constraint != NULL) st = constrain(s, &changed, &best_changed, e);
     if (st != STATUS_OK) return st;
     if (s->options.temperature == 0.0f)
         *id = best_changed;

@@ -4,6 +4,7 @@
  * What is done, in this order (each step is left out at the value in brackets):
  *  1. repeat penalty (1): logits of ids among the last repeat_last_n are divided by it if positive, else
  *     multiplied, once per id, however often the id occurs (Keskar et al. 2019).
+ *  1b. constraint (NULL): ids that it does not allow are impossible.
  *  2. temperature (0: take the largest logit, of equal ones the lowest id; nothing below is done).
  *     p = softmax(logits / temperature)
  *  3. top-k (0): only the k most probable.
@@ -24,7 +25,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "core/status.h"
+#include "text/constraint.h"
 
 struct sampler_options {
     float temperature;     /* >= 0 */
@@ -43,6 +44,8 @@ struct sampler {
     struct sampler_options options; /* may be changed between draws through sampler_options_set */
     int32_t vocab;
     uint64_t n_draws; /* draws made so far */
+    /* What ids the next draw may give; NULL: all. Borrowed; whoever draws tells it of each id with constraint_accept. */
+    struct constraint *constraint;
 
     /* private, [vocab] each */
     float *logits;
@@ -59,7 +62,7 @@ enum status sampler_options_set(struct sampler *s, const struct sampler_options 
 
 /* Draws from logits [vocab]. recent [n_recent] are the ids so far, oldest first, for the repeat penalty; ids
  * outside the vocabulary are passed over. *logprob, which may be NULL, is the natural logarithm of the id's
- * probability under the model: softmax of the logits as they came, without temperature, penalty or cuts. -inf
+ * probability under the model: softmax of the logits as they came, without constraint, temperature, penalty or cuts. -inf
  * logits are impossible entries; NaN, +inf, or nothing but -inf is NUMERIC. Never allocates. */
 enum status sampler_next(struct sampler *s, const float *logits, const int32_t *recent, size_t n_recent,
                          int32_t *id, float *logprob, struct err *e);

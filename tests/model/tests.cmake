@@ -1,6 +1,7 @@
 sphinx_test(model golden LINK sphinx_model)
 sphinx_test(model session LINK sphinx_model)
 sphinx_test(model batch LINK sphinx_model)
+sphinx_test(model constrained LINK sphinx_model)
 sphinx_test(model guess LINK sphinx_model)
 sphinx_test(model hostile LINK sphinx_model)
 sphinx_test(model load LINK sphinx_model)
