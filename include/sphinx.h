@@ -222,6 +222,8 @@ typedef struct sphinx_ask_options {
      * with is not part of it. The answer ends when the grammar says that it may, or unfinished at max_tokens. It does not go together with
      * ignore_eos. NULL: nothing is ruled out. */
     const char *grammar;
+    /* Or a JSON schema that the answer, one line of JSON, is to follow. minimum, maximum, pattern and some others are refused, not passed over. */
+    const char *json_schema;
     /* Guessing ahead, which changes no answer: several tokens are checked in one step. */
     int lookup;        /* tokens at a time that the prompt and the answer so far suggest, 0 to 16; 0: off */
     int draft_max;     /* tokens at a time that the session's draft model suggests, 0 to 16 */

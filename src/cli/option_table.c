@@ -196,6 +196,10 @@ const struct option option_rows[] = {
       "what the answer must look like: boxes, points, or a grammar in llama.cpp's notation (GBNF)" },
     { "--grammar-file", "", OPTION_TEXT, AT(grammar_file), "FILE", NULL, 0, 0, ASKS | MANY_ASKED,
       GROUP_ANSWER, "read the grammar from a file" },
+    { "--json-schema", "", OPTION_TEXT, AT(ask.json_schema), "TEXT", NULL, 0, 0, ASKS | MANY_ASKED,
+      GROUP_ANSWER, "a JSON schema that the answer, one line of JSON, is to follow" },
+    { "--json-schema-file", "", OPTION_TEXT, AT(schema_file), "FILE", NULL, 0, 0, ASKS | MANY_ASKED,
+      GROUP_ANSWER, "read the JSON schema from a file" },
     { "--ignore-eos", "", OPTION_ON, AT(ask.ignore_eos), NULL, NULL, 0, 0, ASKS | MANY_ASKED, GROUP_ANSWER,
       "go on to the longest answer: for measurements" },
 

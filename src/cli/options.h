@@ -46,7 +46,7 @@ struct settings {
     sphinx_ask_options ask;
     struct text_list models, adapters, drafts, stops, prefill, tensor_types, tensor_betas, tasks, keys,
         operands;
-    const char *grammar_file;
+    const char *grammar_file, *schema_file;
     const char *image, *prompt, *prompt_file, *output, *draw, *attention, *attention_word, *prompt_cache;
     size_t image_cache_size, prefix_cache; /* bytes */
     const char *data, *report_page, *grid, *text, *template;

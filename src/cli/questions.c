@@ -65,6 +65,7 @@ json_t *questions_settings(const struct setup *u)
     if (all == NULL) return NULL;
     if (o->repeat_penalty != 1) json_object_set_new(all, "repeat_last_n", json_integer(o->repeat_last_n));
     if (o->grammar != NULL) json_object_set_new(all, "grammar", json_string(o->grammar));
+    if (o->json_schema != NULL) json_object_set_new(all, "json_schema", json_string(o->json_schema));
     if (!draws) return all;
     json_object_set_new(all, "top_p", json_real((double)o->top_p));
     json_object_set_new(all, "top_k", json_integer(o->top_k));

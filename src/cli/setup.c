@@ -106,33 +106,36 @@ static int open_draft(struct setup *u)
     return code;
 }
 
-int setup_asking(struct setup *u)
+/* The text of a file, of which name is an option; *text is its target, and u->grammar holds it. path NULL: none is wanted. */
+static int read_grammar(struct setup *u, const char *option, const char *path, const char **text)
 {
     enum { GRAMMAR_FILE_MAX = 1 << 20 };
-    struct settings *s = u->settings;
     unsigned char *data = NULL;
     size_t size = 0;
     struct err e = { 0 };
 
+    if (path == NULL) return CODE_OK;
+    if (u->settings->ask.grammar != NULL || u->settings->ask.json_schema != NULL)
+        return usage_error(u->settings->command,
+                           "%s: another option says already what answers must look like", option);
+    if (file_read(path, GRAMMAR_FILE_MAX, &data, &size, &e) != STATUS_OK) return fail("%s", e.text);
+    u->grammar = memchr(data, '\0', size) == NULL ? strndup((const char *)data, size) : NULL;
+    free(data);
+    if (u->grammar == NULL) return fail("%s: not a text, or no memory for it", path);
+    *text = u->grammar;
+    return CODE_OK;
+}
+
+int setup_asking(struct setup *u)
+{
+    struct settings *s = u->settings;
+    int code;
+
     s->ask.stop = s->stops.item;
     s->ask.n_stop = s->stops.count;
-    if (s->grammar_file == NULL) return CODE_OK;
-    if (s->ask.grammar != NULL)
-        return usage_error(s->command, "--grammar and --grammar-file cannot both be given");
-    if (file_read(s->grammar_file, GRAMMAR_FILE_MAX, &data, &size, &e) != STATUS_OK)
-        return fail("%s", e.text);
-    if (memchr(data, '\0', size) != NULL) {
-        free(data);
-        return fail("%s: not a text: it holds a NUL", s->grammar_file);
-    }
-    u->grammar = realloc(data, size + 1);
-    if (u->grammar == NULL) {
-        free(data);
-        return fail("out of memory for the grammar");
-    }
-    u->grammar[size] = '\0';
-    s->ask.grammar = u->grammar;
-    return CODE_OK;
+    code = read_grammar(u, "--grammar-file", s->grammar_file, &s->ask.grammar);
+    return code == CODE_OK ? read_grammar(u, "--json-schema-file", s->schema_file, &s->ask.json_schema)
+                           : code;
 }
 
 int setup_session(struct setup *u)
@@ -233,7 +236,7 @@ void setup_close(struct setup *u)
     sphinx_model_close(u->draft);
     sphinx_model_close(u->model);
     model_paths_free(&u->paths);
-    if (u->grammar != NULL) u->settings->ask.grammar = NULL;
+    if (u->grammar != NULL) u->settings->ask.grammar = u->settings->ask.json_schema = NULL;
     free(u->grammar);
     u->grammar = NULL;
     u->session = NULL;

@@ -15,7 +15,7 @@ struct setup {
     struct settings *settings; /* borrowed */
     struct model_paths paths;
     struct progress_bar bar;
-    char *grammar;               /* of --grammar-file; NULL: none */
+    char *grammar;               /* of --grammar-file or --json-schema-file; NULL: none */
     sphinx_report report;        /* to the bar and, as messages, to standard error */
     sphinx_model *model, *draft; /* draft NULL: none */
     sphinx_session *session;

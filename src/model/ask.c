@@ -4,6 +4,7 @@
 #include "model/public.h"
 #include "model/recall.h"
 #include "text/conversation.h"
+#include "text/grammar_json.h"
 
 #include <stdlib.h>
 
@@ -20,24 +21,41 @@ sphinx_ask_options sphinx_ask_options_default(void)
 
 /* ---- beginning ----------------------------------------------------------------------------------------------- */
 
+/* The grammar as the options give it; *made is to be freed. */
+static enum status find_grammar(const sphinx_ask_options *o, const char **grammar, char **made, struct err *e)
+{
+    const char *preset = o->grammar != NULL ? grammar_preset(o->grammar) : NULL;
+    enum status st;
+
+    *made = NULL;
+    *grammar = preset != NULL ? preset : o->grammar;
+    if (o->json_schema == NULL) return STATUS_OK;
+    if (o->grammar != NULL)
+        return err_set(e, STATUS_BAD_ARGUMENT, "an answer follows a grammar or a JSON schema, not both");
+    st = grammar_from_schema(o->json_schema, strlen(o->json_schema), made, e);
+    *grammar = *made;
+    return st;
+}
+
 /* What the answer must look like, where the options say so. */
 static enum status prepare_constraint(struct asking *a, const char *const *stops, size_t n_stops,
                                       struct err *e)
 {
-    const char *grammar = a->options.grammar, *preset;
+    const char *grammar;
+    char *made;
     struct sphinx_session *s = a->session;
     const struct vocabulary *v;
     struct grammar g;
     enum status st;
 
     s->sampler.constraint = NULL;
-    if (grammar == NULL) return STATUS_OK;
+    if (a->options.grammar == NULL && a->options.json_schema == NULL) return STATUS_OK;
     if (a->options.ignore_eos)
         return err_set(e, STATUS_BAD_ARGUMENT,
                        "a grammar says where the answer ends: ignore_eos does not go with it");
-    preset = grammar_preset(grammar);
-    if (preset != NULL) grammar = preset;
-    st = grammar_parse(&g, grammar, strlen(grammar), stops, n_stops, e);
+    st = find_grammar(&a->options, &grammar, &made, e);
+    if (st == STATUS_OK) st = grammar_parse(&g, grammar, strlen(grammar), stops, n_stops, e);
+    free(made);
     if (st != STATUS_OK) return st;
     st = session_vocabulary(s, &v, e);
     if (st == STATUS_OK)
