@@ -37,12 +37,27 @@ static enum status find_grammar(const sphinx_ask_options *o, const char **gramma
     return st;
 }
 
+static enum status parse_grammar(struct asking *a, const char *const *stops, size_t n_stops,
+                                 struct grammar *g, struct err *e)
+{
+    const char *grammar;
+    char *made;
+    struct err why = { 0 };
+    enum status st = find_grammar(&a->options, &grammar, &made, e);
+
+    if (st == STATUS_OK) st = grammar_parse(g, grammar, strlen(grammar), stops, n_stops, &why);
+    free(made);
+    if (why.code == STATUS_OK) return st;
+    return err_set(e, st, "%s%s",
+                   a->options.json_schema != NULL ? "the JSON schema makes no grammar that can be followed: "
+                                                  : "",
+                   why.text);
+}
+
 /* What the answer must look like, where the options say so. */
 static enum status prepare_constraint(struct asking *a, const char *const *stops, size_t n_stops,
                                       struct err *e)
 {
-    const char *grammar;
-    char *made;
     struct sphinx_session *s = a->session;
     const struct vocabulary *v;
     struct grammar g;
@@ -53,9 +68,7 @@ static enum status prepare_constraint(struct asking *a, const char *const *stops
     if (a->options.ignore_eos)
         return err_set(e, STATUS_BAD_ARGUMENT,
                        "a grammar says where the answer ends: ignore_eos does not go with it");
-    st = find_grammar(&a->options, &grammar, &made, e);
-    if (st == STATUS_OK) st = grammar_parse(&g, grammar, strlen(grammar), stops, n_stops, e);
-    free(made);
+    st = parse_grammar(a, stops, n_stops, &g, e);
     if (st != STATUS_OK) return st;
     st = session_vocabulary(s, &v, e);
     if (st == STATUS_OK)

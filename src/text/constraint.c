@@ -6,89 +6,153 @@
 #include <string.h>
 
 #include "text/tokenizer_file.h"
+#include "text/utf8.h"
 
-/* No word of a vocabulary is longer; pieces that are would cost memory, and are not allowed. */
-enum { PIECE_SIZE_MAX = 255 };
+enum {
+    PIECE_SIZE_MAX = 255
+}; /* no word of a vocabulary is longer; pieces that are would cost memory, and are not allowed */
 
-struct entry {
-    uint32_t begin; /* of its bytes in the vocabulary's */
+/* One more character of all pieces that begin alike. */
+struct trie_node {
+    uint32_t code;
+    uint32_t behind; /* the first node that does not begin with what this one ends */
+    uint32_t depth;  /* characters before it */
+    uint32_t
+        ids; /* how many ids belong to nodes before it: its own, if it has one, is this one of vocabulary.ids */
+};
+
+/* A byte piece: it may be part of a character. */
+struct byte_piece {
     int32_t id;
-    uint8_t size, common; /* common: bytes that it shares with the entry before it */
-    bool is_byte;         /* a byte piece: always written, never followed by the rule of the first space */
+    unsigned char byte;
 };
 
 struct vocabulary {
-    struct entry *entries;
-    size_t n;
-    char *bytes;
-    size_t longest;
+    struct trie_node *
+        nodes; /* [n_nodes + 1] parents before their children, which stand together; the last one ends the list */
+    struct walk_loops *below; /* [n_nodes] the characters of all nodes below it */
+    size_t n_nodes, n_ascii;  /* n_ascii: those of pieces that begin in ASCII, which come first */
+    int32_t *ids;             /* of the pieces that end with a node, in the nodes' order */
+    struct byte_piece *bytes;
+    size_t n_bytes;
 };
 
-/* ---- vocabulary ----------------------------------------------------------------------------------------- */
+/* ---- pieces --------------------------------------------------------------------------------------------- */
 
 static bool is_text(int kind)
 {
     return kind == PIECE_NORMAL || kind == PIECE_USER;
 }
 
-/* The bytes that a piece is decoded to, but for the rule of the first space; 0 where it has none that an answer may hold. */
-static size_t piece_bytes(const struct tokenizer *t, int32_t id, char *out)
+/* The characters that a piece of text is decoded to, but for the rule of the first space; 0 where it has none that an answer may hold. */
+static size_t piece_codes(const struct tokenizer *t, int32_t id, uint32_t codes[PIECE_SIZE_MAX])
 {
-    static const char mark[] = "\xe2\x96\x81"; /* a space */
-    int kind = tok_kind(t, id);
-    size_t size, n = 0;
+    const uint32_t space_mark = 0x2581;
+    size_t size, n = 0, length;
     const char *piece = tok_piece(t, id, &size);
 
-    if (kind == PIECE_BYTE) {
-        out[0] = (char)tok_byte(t, id);
-        return 1;
-    }
-    if (!is_text(kind) || size > PIECE_SIZE_MAX) return 0;
-    for (size_t i = 0; i < size; n++) {
-        bool space = size - i >= sizeof mark - 1 && memcmp(piece + i, mark, sizeof mark - 1) == 0;
-
-        out[n] = space ? ' ' : piece[i];
-        i += space ? sizeof mark - 1 : 1;
+    if (!is_text(tok_kind(t, id)) || size > PIECE_SIZE_MAX) return 0;
+    for (size_t i = 0; i < size; i += length, n++) {
+        if (utf8_next(piece + i, size - i, &length, &codes[n]) != UTF8_WHOLE) return 0;
+        if (codes[n] == space_mark) codes[n] = ' ';
     }
     return n;
 }
 
-struct sorted {
-    const char *bytes;
-    struct entry entry;
+/* ---- vocabulary ----------------------------------------------------------------------------------------- */
+
+struct word {
+    const uint32_t *codes;
+    size_t n;
+    int32_t id;
 };
 
-static int compare(const void *a, const void *b)
+static int compare_words(const void *a, const void *b)
 {
-    const struct sorted *x = a, *y = b;
-    size_t n = x->entry.size < y->entry.size ? x->entry.size : y->entry.size;
-    int order = memcmp(x->bytes, y->bytes, n);
+    const struct word *x = a, *y = b;
 
-    if (order != 0) return order;
-    if (x->entry.size != y->entry.size) return x->entry.size < y->entry.size ? -1 : 1;
-    return x->entry.id < y->entry.id ? -1 : 1;
+    for (size_t i = 0; i < x->n && i < y->n; i++)
+        if (x->codes[i] != y->codes[i]) return x->codes[i] < y->codes[i] ? -1 : 1;
+    if (x->n != y->n) return x->n < y->n ? -1 : 1;
+    return x->id < y->id ? -1 : 1;
 }
 
-static void sort(struct vocabulary *v, struct sorted *s)
+/* Adds nodes for words in their order, of which those that begin alike stand together. Of two that are equal both get a node. */
+static void add_words(struct vocabulary *v, const struct word *words, size_t n_words)
 {
-    qsort(s, v->n, sizeof *s, compare);
-    for (size_t i = 0; i < v->n; i++) {
-        uint8_t common = 0;
+    uint32_t open[PIECE_SIZE_MAX]; /* the nodes of the word before */
+    size_t n_open = 0;
 
-        while (i > 0 && common < s[i].entry.size && common < s[i - 1].entry.size &&
-               s[i].bytes[common] == s[i - 1].bytes[common])
-            common++;
-        s[i].entry.common = common;
-        v->entries[i] = s[i].entry;
-        if (s[i].entry.size > v->longest) v->longest = s[i].entry.size;
+    for (size_t w = 0; w < n_words; w++) {
+        const struct word *x = &words[w];
+        size_t depth = 0;
+
+        while (depth < n_open && depth + 1 < x->n && v->nodes[open[depth]].code == x->codes[depth]) depth++;
+        while (n_open > depth) v->nodes[open[--n_open]].behind = (uint32_t)v->n_nodes;
+        for (; n_open < x->n; n_open++) {
+            open[n_open] = (uint32_t)v->n_nodes;
+            if (x->codes[0] < 128) v->n_ascii = v->n_nodes + 1;
+            v->nodes[v->n_nodes++] =
+                (struct trie_node){ .code = x->codes[n_open], .depth = (uint32_t)n_open, .ids = (uint32_t)w };
+        }
+        v->ids[w] = x->id;
     }
+    while (n_open > 0) v->nodes[open[--n_open]].behind = (uint32_t)v->n_nodes;
+    v->nodes[v->n_nodes] = (struct trie_node){ .ids = (uint32_t)n_words };
+}
+
+/* From the last node to the first: what is below a node is known before what is below its parent. */
+static void sum_up(struct vocabulary *v)
+{
+    struct walk_loops at[PIECE_SIZE_MAX + 1] = {
+        0
+    }; /* of the nodes of each depth since the last one above it */
+
+    for (size_t i = v->n_nodes; i-- > 0;) {
+        const struct trie_node *x = &v->nodes[i];
+        struct walk_loops *here = &at[x->depth], *below = &at[x->depth + 1];
+
+        v->below[i] = *below;
+        here->ascii[0] |= below->ascii[0];
+        here->ascii[1] |= below->ascii[1];
+        here->others = here->others || below->others || x->code >= 128;
+        if (x->code < 128) here->ascii[x->code / 64] |= (uint64_t)1 << x->code % 64;
+        *below = (struct walk_loops){ 0 };
+    }
+}
+
+/* All pieces but those of bytes, in the order of their characters, which are kept in codes. */
+static size_t sort_words(const struct tokenizer *t, uint32_t *codes, struct word *words)
+{
+    size_t n = 0;
+
+    for (int32_t id = 0; id < tok_vocab_size(t); id++) {
+        uint32_t piece[PIECE_SIZE_MAX];
+        size_t length = piece_codes(t, id, piece);
+
+        if (length == 0) continue;
+        memcpy(codes, piece, length * sizeof *codes);
+        words[n++] = (struct word){ codes, length, id };
+        codes += length;
+    }
+    qsort(words, n, sizeof *words, compare_words);
+    return n;
+}
+
+static void add_bytes(struct vocabulary *v, const struct tokenizer *t)
+{
+    for (int32_t id = 0; id < tok_vocab_size(t); id++)
+        if (tok_kind(t, id) == PIECE_BYTE)
+            v->bytes[v->n_bytes++] = (struct byte_piece){ id, tok_byte(t, id) };
 }
 
 enum status vocabulary_make(struct vocabulary **out, const struct tokenizer *t, struct err *e)
 {
-    size_t n = (size_t)tok_vocab_size(t), total = 0;
+    size_t n = (size_t)tok_vocab_size(t), total = 1;
     struct vocabulary *v = calloc(1, sizeof *v);
-    struct sorted *sorted = malloc(n * sizeof *sorted);
+    struct word *words = malloc(n * sizeof *words);
+    uint32_t *codes;
+    enum status st = STATUS_OK;
 
     *out = NULL;
     for (size_t id = 0; id < n; id++) {
@@ -97,37 +161,39 @@ enum status vocabulary_make(struct vocabulary **out, const struct tokenizer *t, 
         tok_piece(t, (int32_t)id, &size);
         total += size;
     }
+    codes = malloc(total * sizeof *codes);
     if (v != NULL) {
-        v->bytes = malloc(total + 1);
-        v->entries = malloc(n * sizeof *v->entries);
+        v->nodes = malloc(total * sizeof *v->nodes);
+        v->ids = malloc(n * sizeof *v->ids);
+        v->bytes = malloc(n * sizeof *v->bytes);
     }
-    if (v == NULL || sorted == NULL || v->bytes == NULL || v->entries == NULL) {
-        free(sorted);
+    if (v == NULL || words == NULL || codes == NULL || v->nodes == NULL || v->ids == NULL ||
+        v->bytes == NULL) {
+        st = err_no_memory(e, "the vocabulary");
+    } else {
+        add_words(v, words, sort_words(t, codes, words));
+        add_bytes(v, t);
+        v->below = malloc((v->n_nodes + 1) * sizeof *v->below);
+        if (v->below != NULL)
+            sum_up(v);
+        else
+            st = err_no_memory(e, "the vocabulary");
+    }
+    free(words);
+    free(codes);
+    if (st == STATUS_OK)
+        *out = v;
+    else
         vocabulary_free(v);
-        return err_no_memory(e, "the vocabulary");
-    }
-    total = 0;
-    for (int32_t id = 0; (size_t)id < n; id++) {
-        size_t size = piece_bytes(t, id, v->bytes + total);
-
-        if (size == 0) continue;
-        sorted[v->n++] = (struct sorted){ v->bytes + total,
-                                          { .begin = (uint32_t)total,
-                                            .id = id,
-                                            .size = (uint8_t)size,
-                                            .is_byte = tok_kind(t, id) == PIECE_BYTE } };
-        total += size;
-    }
-    sort(v, sorted);
-    free(sorted);
-    *out = v;
-    return STATUS_OK;
+    return st;
 }
 
 void vocabulary_free(struct vocabulary *v)
 {
     if (v == NULL) return;
-    free(v->entries);
+    free(v->nodes);
+    free(v->below);
+    free(v->ids);
     free(v->bytes);
     free(v);
 }
@@ -144,133 +210,157 @@ enum status constraint_init(struct constraint *c, const struct vocabulary *v, co
     tok_decoder_begin(&c->decoder, t);
     st = walk_init(&c->walk, &c->grammar, e);
     if (st == STATUS_OK) {
-        c->states = calloc(PIECE_SIZE_MAX + 1, sizeof *c->states);
+        c->sets = calloc(PIECE_SIZE_MAX + 1, sizeof *c->sets);
         c->decoded = malloc(tok_step_size_max(t));
-        if (c->states == NULL || c->decoded == NULL) st = err_no_memory(e, "the grammar");
+        if (c->sets == NULL || c->decoded == NULL) st = err_no_memory(e, "the grammar");
     }
-    if (st == STATUS_OK) st = walk_start(&c->walk, &c->states[0], e);
+    if (st == STATUS_OK) st = walk_start(&c->walk, &c->state, e);
     if (st != STATUS_OK) constraint_free(c);
     return st;
 }
 
 void constraint_free(struct constraint *c)
 {
-    for (size_t i = 0; i < CONSTRAINT_CACHE; i++) {
-        free(c->cache[i].allowed);
-        free(c->cache[i].places);
-    }
+    for (size_t i = 0; i < CONSTRAINT_CACHE; i++) free(c->cache[i].allowed);
     walk_free(&c->walk);
     grammar_free(&c->grammar);
-    free(c->states);
+    free(c->sets);
     free(c->decoded);
     *c = (struct constraint){ 0 };
 }
 
-/* Follows bytes from..to of a piece; states[n] is behind n of them. *n: how many the grammar allows. */
-static enum status follow(struct constraint *c, const char *bytes, size_t size, bool first_is_dropped,
-                          size_t *n, struct err *e)
+/* Behind a token; *to, which is not c->state, is dead where the grammar does not allow it. */
+static enum status follow_token(struct constraint *c, int32_t id, struct grammar_state *to, struct err *e)
 {
+    uint32_t codes[PIECE_SIZE_MAX];
+    size_t n;
     enum status st = STATUS_OK;
 
-    while (*n < size && st == STATUS_OK) {
-        struct grammar_state *s = &c->states[*n];
-
-        if (*n == 0 && first_is_dropped && bytes[0] == ' ') {
-            s[1] = s[0];
-        } else {
-            st = walk_byte(&c->walk, &s[0], (unsigned char)bytes[*n], &s[1], e);
-            if (st == STATUS_OK && walk_is_dead(&s[1])) break;
-        }
-        ++*n;
-    }
+    *to = (struct grammar_state){ .set = WALK_DEAD };
+    if (id < 0 || id >= tok_vocab_size(c->tokenizer)) return STATUS_OK;
+    if (tok_kind(c->tokenizer, id) == PIECE_BYTE)
+        return walk_byte(&c->walk, &c->state, tok_byte(c->tokenizer, id), to, e);
+    n = piece_codes(c->tokenizer, id, codes);
+    if (n == 0 || c->state.left > 0) return STATUS_OK;
+    *to = c->state;
+    for (size_t i = tok_decoder_drops_space(&c->decoder) && codes[0] == ' '; i < n && st == STATUS_OK; i++)
+        st = walk_class(&c->walk, to->set, grammar_class(&c->grammar, codes[i]), &to->set, e);
     return st;
-}
-
-/* How many bytes of a token the grammar allows, of how many. */
-static enum status follow_token(struct constraint *c, int32_t id, size_t *n, size_t *size, struct err *e)
-{
-    char bytes[PIECE_SIZE_MAX];
-
-    *n = 0;
-    *size = id >= 0 && id < tok_vocab_size(c->tokenizer) ? piece_bytes(c->tokenizer, id, bytes) : 0;
-    return follow(
-        c, bytes, *size,
-        *size > 0 && tok_kind(c->tokenizer, id) != PIECE_BYTE && tok_decoder_drops_space(&c->decoder), n, e);
 }
 
 enum status constraint_allows(struct constraint *c, int32_t id, bool *allows, struct err *e)
 {
-    size_t n, size;
+    struct grammar_state to;
     enum status st;
 
     if (id == tok_eos(c->tokenizer)) {
-        *allows = c->states[0].complete;
+        *allows = walk_is_complete(&c->walk, &c->state);
         return STATUS_OK;
     }
-    st = follow_token(c, id, &n, &size, e);
-    *allows = st == STATUS_OK && size > 0 && n == size;
+    st = follow_token(c, id, &to, e);
+    *allows = st == STATUS_OK && to.set != WALK_DEAD;
     return st;
 }
 
-static void allow(const struct constraint *c, unsigned char *allowed, int32_t id, bool allows, bool *any)
+struct mask {
+    unsigned char *allowed;
+    bool any;
+};
+
+static void allow(const struct constraint *c, struct mask *m, const int32_t *ids, size_t n)
 {
-    if (!allows || id >= c->n_ids) return;
-    allowed[id] = 1;
-    *any = true;
+    for (size_t i = 0; i < n; i++) {
+        if (ids[i] < 0 || ids[i] >= c->n_ids) continue;
+        m->allowed[ids[i]] = 1;
+        m->any = true;
+    }
 }
 
-/* Fills in the mask. Pieces that begin with what the grammar does not allow are passed over without looking at the rest of them. */
+static bool is_within(const struct walk_loops *a, const struct walk_loops *b)
+{
+    return (a->ascii[0] & ~b->ascii[0]) == 0 && (a->ascii[1] & ~b->ascii[1]) == 0 && b->others >= a->others;
+}
+
+/* Behind a node's character. */
+static enum status follow_node(struct constraint *c, const struct trie_node *x, int32_t *to, struct err *e)
+{
+    int32_t class = grammar_class(&c->grammar, x->code);
+    enum status st;
+
+    if (walk_recall(&c->walk, c->sets[x->depth], class, to)) return STATUS_OK;
+    st = walk_make_room(&c->walk, c->sets, x->depth + 1, e);
+    return st == STATUS_OK ? walk_class(&c->walk, c->sets[x->depth], class, to, e) : st;
+}
+
+/* Goes through the nodes; what begins with what the grammar does not allow is passed over, and what it allows in any order, as within a string, is
+ * taken without a look at each. */
+static enum status allow_words(struct constraint *c, struct mask *m, struct err *e)
+{
+    enum { MANY = 8 }; /* nodes that are worth asking for loops */
+    const struct vocabulary *v = c->vocabulary;
+    bool drops = tok_decoder_drops_space(&c->decoder);
+    size_t n = walk_meets(&c->walk, c->state.set, 128, CODE_MAX) ? v->n_nodes : v->n_ascii;
+    enum status st = STATUS_OK;
+
+    c->sets[0] = c->state.set;
+    for (size_t i = 0; i < n && st == STATUS_OK;) {
+        const struct trie_node *x = &v->nodes[i];
+        int32_t *to = &c->sets[x->depth + 1];
+        size_t behind = i + 1;
+
+        if (x->depth == 0 && x->code == ' ' && drops)
+            *to = c->sets[0];
+        else
+            st = follow_node(c, x, to, e);
+        if (st == STATUS_OK && *to != WALK_DEAD && x->behind > i + MANY) {
+            struct walk_loops loops;
+
+            st = walk_find_loops(&c->walk, *to, &loops, e);
+            if (is_within(&v->below[i], &loops)) behind = x->behind;
+        }
+        if (st == STATUS_OK && *to != WALK_DEAD)
+            allow(c, m, v->ids + x->ids, v->nodes[behind].ids - x->ids);
+        else
+            behind = x->behind;
+        i = behind;
+    }
+    c->state.set = c->sets[0];
+    return st;
+}
+
 static enum status fill_mask(struct constraint *c, unsigned char *allowed, struct err *e)
 {
     const struct vocabulary *v = c->vocabulary;
-    bool drops = tok_decoder_drops_space(&c->decoder), any = c->states[0].complete;
-    size_t n = 0; /* bytes that the present piece shares with allowed ones */
+    struct mask m = { .allowed = allowed };
+    int32_t eos = tok_eos(c->tokenizer);
+    enum status st = STATUS_OK;
 
     memset(allowed, 0, (size_t)c->n_ids);
-    for (size_t i = 0; i < v->n; i++) {
-        const struct entry *x = &v->entries[i];
-        enum status st;
+    if (c->state.left == 0) st = allow_words(c, &m, e);
+    for (size_t i = 0; i < v->n_bytes && st == STATUS_OK; i++) {
+        struct grammar_state to;
 
-        if (x->common > n) continue;
-        n = x->common;
-        if (drops && x->is_byte && v->bytes[x->begin] == ' ') { /* alone in not losing its space */
-            bool allows;
-
-            st = constraint_allows(c, x->id, &allows, e);
-            if (st != STATUS_OK) return st;
-            allow(c, allowed, x->id, allows, &any);
-            c->states[1] = c->states[0]; /* those that follow begin with a space that is dropped */
-            n = 1;
-            continue;
-        }
-        st = follow(c, v->bytes + x->begin, x->size, drops, &n, e);
-        if (st != STATUS_OK) return st;
-        allow(c, allowed, x->id, n == x->size, &any);
+        st = walk_byte(&c->walk, &c->state, v->bytes[i].byte, &to, e);
+        if (to.set != WALK_DEAD) allow(c, &m, &v->bytes[i].id, 1);
     }
-    if (!any)
-        return err_set(e, STATUS_BAD_ARGUMENT,
-                       "none of the vocabulary's tokens can write what the grammar wants next");
-    if (c->states[0].complete && tok_eos(c->tokenizer) < c->n_ids) allowed[tok_eos(c->tokenizer)] = 1;
-    return STATUS_OK;
+    if (st != STATUS_OK) return st;
+    if (walk_is_complete(&c->walk, &c->state)) allow(c, &m, &eos, 1);
+    return m.any ? STATUS_OK
+                 : err_set(e, STATUS_BAD_ARGUMENT,
+                           "none of the vocabulary's tokens can write what the grammar wants next");
 }
 
 /* The same place, after whatever text, has the same mask: within a string or a list most of them are found again. */
 static bool is_mask_of(const struct constraint_mask *m, const struct constraint *c)
 {
-    const struct grammar_state *s = &c->states[0];
-
-    return m->allowed != NULL && m->n_renumbered == c->walk.n_renumbered && m->state.n == s->n &&
-           m->state.complete == s->complete && m->state.left == s->left &&
-
-           (s->left == 0 || (m->state.code == s->code && m->state.least == s->least)) &&
-           m->at_start == tok_decoder_drops_space(&c->decoder) &&
-           (s->n == 0 || memcmp(m->places, c->walk.places, s->n * sizeof *m->places) == 0);
+    return m->allowed != NULL && m->n_renumbered == c->walk.n_renumbered && m->state.set == c->state.set &&
+           m->state.left == c->state.left && (m->state.left == 0 || m->state.code == c->state.code) &&
+           m->at_start == tok_decoder_drops_space(&c->decoder);
 }
 
 enum status constraint_mask(struct constraint *c, const unsigned char **allowed, struct err *e)
 {
     struct constraint_mask *m = &c->cache[c->cache_next];
-    size_t n = c->states[0].n;
     enum status st;
 
     for (size_t i = 0; i < CONSTRAINT_CACHE; i++) {
@@ -278,23 +368,15 @@ enum status constraint_mask(struct constraint *c, const unsigned char **allowed,
         *allowed = c->cache[i].allowed;
         return STATUS_OK;
     }
-    free(m->allowed);
-    free(m->places);
-    *m = (struct constraint_mask){ .allowed = malloc((size_t)c->n_ids),
-                                   .places = malloc((n + 1) * sizeof *m->places) };
-    if (m->allowed == NULL || m->places == NULL) {
-        free(m->allowed);
-        m->allowed = NULL;
-        return err_no_memory(e, "the grammar");
-    }
+    if (m->allowed == NULL) m->allowed = malloc((size_t)c->n_ids);
+    if (m->allowed == NULL) return err_no_memory(e, "the grammar");
     st = fill_mask(c, m->allowed, e);
     if (st != STATUS_OK) {
         free(m->allowed);
         m->allowed = NULL;
         return st;
     }
-    if (n > 0) memcpy(m->places, c->walk.places, n * sizeof *m->places);
-    m->state = c->states[0];
+    m->state = c->state;
     m->at_start = tok_decoder_drops_space(&c->decoder);
     m->n_renumbered = c->walk.n_renumbered;
     c->cache_next = (c->cache_next + 1) % CONSTRAINT_CACHE;
@@ -305,20 +387,20 @@ enum status constraint_mask(struct constraint *c, const unsigned char **allowed,
 enum status constraint_accept(struct constraint *c, int32_t id, enum constraint_verdict *verdict,
                               struct err *e)
 {
-    bool was_complete = c->states[0].complete, was_ending = walk_is_ending(&c->walk, &c->states[0]);
-    size_t n, size;
-    enum status st = follow_token(c, id, &n, &size, e);
+    bool was_complete = walk_is_complete(&c->walk, &c->state),
+         was_ending = walk_is_ending(&c->walk, &c->state);
+    struct grammar_state to;
+    enum status st = follow_token(c, id, &to, e);
 
+    if (st == STATUS_OK) st = walk_settle(&c->walk, &to, e);
     if (st != STATUS_OK) return st;
-    assert(size > 0 && n == size);
-    c->states[0] = c->states[n];
-    st = walk_keep(&c->walk, &c->states[0], e);
-    if (st != STATUS_OK) return st;
+    assert(to.set != WALK_DEAD);
+    c->state = to;
     tok_decoder_put(&c->decoder, id, c->decoded);
     *verdict = CONSTRAINT_GOES_ON;
-    if (!walk_is_over(&c->walk, &c->states[0])) return STATUS_OK;
+    if (!walk_is_over(&c->walk, &c->state)) return STATUS_OK;
     if (was_ending) return STATUS_OK; /* the text that ends it is on its way */
-    if (!walk_is_ending(&c->walk, &c->states[0]))
+    if (!walk_is_ending(&c->walk, &c->state))
         *verdict = CONSTRAINT_ENDS_BEHIND;
     else if (was_complete)
         *verdict = CONSTRAINT_ENDS_BEFORE;

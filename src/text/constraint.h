@@ -1,8 +1,8 @@
 /*
  * constraint.h - which tokens may come next, so that an answer follows a grammar.
  *
- *   tokenizer ── vocabulary_make ── all pieces in the order of their bytes ─┐
- *   GBNF ─────── grammar_parse ──── struct grammar ─────────────────────────┴─ constraint_mask ── sampler ── constraint_accept
+ *   tokenizer ── vocabulary_make ── a tree of all pieces' characters ─┐
+ *   GBNF ─────── grammar_parse ──── struct grammar ───────────────────┴─ constraint_mask ── sampler ── constraint_accept
  *
  * The text that follows the grammar is the answer as the tokenizer decodes it: the space that the first piece brings is not part of it. Half a
  * character, which byte pieces may be, is followed as long as some character that the grammar allows begins so; malformed UTF-8 never is.
@@ -15,8 +15,7 @@
 #include "text/grammar_state.h"
 #include "text/tokenizer.h"
 
-/* A tokenizer's pieces in the order of their bytes: those that begin alike stand together, and what they share is followed once. Never changes:
- * any number of constraints share it. */
+/* A tokenizer's pieces as a tree: what several of them begin with is followed once. Never changes: any number of constraints share it. */
 struct vocabulary;
 enum status vocabulary_make(struct vocabulary **v, const struct tokenizer *t, struct err *e);
 void vocabulary_free(struct vocabulary *v); /* accepts NULL */
@@ -28,14 +27,13 @@ struct constraint {
     const struct tokenizer *tokenizer;
     struct grammar grammar;
     struct grammar_walk walk;
-    struct grammar_state *states; /* [longest piece + 1]: here, and behind each byte of a piece */
+    struct grammar_state state;
+    int32_t *sets; /* behind each character of a piece */
     struct tok_decoder decoder;
     char *decoded; /* what the decoder writes is not needed */
-    unsigned char *allowed;
     int32_t n_ids; /* of the model: those that the tokenizer lacks are never allowed */
     struct constraint_mask {
         unsigned char *allowed; /* [n_ids]; NULL: free */
-        struct walk_place *places;
         struct grammar_state state;
         bool at_start;
         uint32_t n_renumbered;

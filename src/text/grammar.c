@@ -41,6 +41,7 @@ void grammar_free(struct grammar *g)
     free(g->sets);
     free(g->ranges);
     free(g->empty);
+    free(g->classes);
     *g = (struct grammar){ 0 };
 }
 
@@ -60,12 +61,54 @@ bool grammar_set_meets(const struct grammar *g, int32_t set, uint32_t first, uin
     return lo < g->sets[set].n && ranges[lo].first <= last;
 }
 
-/* ---- deducing ------------------------------------------------------------------------------------------ */
+/* ---- classes -------------------------------------------------------------------------------------------- */
 
-static bool ends_alternative(const struct element *x)
+int32_t grammar_class_of_other(const struct grammar *g, uint32_t code)
 {
-    return x->kind == ELEMENT_ALT || x->kind == ELEMENT_END;
+    size_t lo = 0, hi = g->n_classes;
+
+    while (lo < hi) { /* the first class that begins behind it */
+        size_t mid = lo + (hi - lo) / 2;
+
+        if (g->classes[mid] <= code)
+            lo = mid + 1;
+        else
+            hi = mid;
+    }
+    return (int32_t)lo;
 }
+
+static int compare_codes(const void *a, const void *b)
+{
+    const uint32_t *x = a, *y = b;
+
+    return *x < *y ? -1 : *x > *y ? 1 : 0;
+}
+
+/* A class begins wherever a range does, and behind its end. */
+static bool make_classes(struct grammar *g)
+{
+    size_t n = 0;
+    int32_t class = 0;
+
+    g->classes = malloc((2 * g->n_ranges + 1) * sizeof *g->classes);
+    if (g->classes == NULL) return false;
+    for (size_t i = 0; i < g->n_ranges; i++) {
+        g->classes[2 * i] = g->ranges[i].first;
+        g->classes[2 * i + 1] = g->ranges[i].last + 1;
+    }
+    if (g->n_ranges > 0) qsort(g->classes, 2 * g->n_ranges, sizeof *g->classes, compare_codes);
+    for (size_t i = 0; i < 2 * g->n_ranges; i++)
+        if (n == 0 || g->classes[i] != g->classes[n - 1]) g->classes[n++] = g->classes[i];
+    g->n_classes = n;
+    for (uint32_t code = 0; code < 128; code++) {
+        while ((size_t) class < n && g->classes[class] <= code) class ++;
+        g->ascii[code] = class;
+    }
+    return true;
+}
+
+/* ---- deducing ------------------------------------------------------------------------------------------ */
 
 /* An alternative waits for so many of its elements; it belongs to a rule. */
 struct premise {
@@ -120,7 +163,7 @@ static void count_premises(struct deduction *d, const struct grammar *g, bool se
             const struct element *x = &g->elements[at];
 
             d->first[at] = first;
-            if (ends_alternative(x)) {
+            if (element_is_end(x)) {
                 d->alternatives[first].rule = (int32_t)r;
                 if (d->alternatives[first].missing == 0) hold(d, holds, (int32_t)r);
                 if (x->kind == ELEMENT_END) break;
@@ -167,7 +210,7 @@ struct left_walk {
 /* Whether nothing but the end follows element `at`: then following it takes no memory. */
 static bool is_last(const struct grammar *g, int32_t at)
 {
-    return ends_alternative(&g->elements[at + 1]);
+    return element_is_end(&g->elements[at + 1]);
 }
 
 /* The next element that is a rule and may come first; -1: none is left. */
@@ -181,11 +224,11 @@ static int32_t left_next(struct left_walk *w)
         if (x->kind == ELEMENT_END) w->at = -1;
         if (x->kind == ELEMENT_RULE) {
             if (!w->g->empty[x->value])
-                while (!ends_alternative(&w->g->elements[w->at])) w->at++;
+                while (!element_is_end(&w->g->elements[w->at])) w->at++;
             return at;
         }
         if (x->kind == ELEMENT_SET)
-            while (!ends_alternative(&w->g->elements[w->at])) w->at++;
+            while (!element_is_end(&w->g->elements[w->at])) w->at++;
     }
     return -1;
 }
@@ -311,8 +354,10 @@ static bool copy_rules(const struct grammar_rules *r, struct grammar *g)
 static enum status refuse(const struct grammar_rules *r, int32_t rule, const char *why, struct err *e)
 {
     const struct rule *named = &r->rules[r->rules[rule].owner];
+    size_t line = 1;
 
-    return err_set(e, STATUS_BAD_ARGUMENT, "the grammar's rule '%.*s' %s",
+    for (const char *c = r->text; c < named->name; c++) line += *c == '\n';
+    return err_set(e, STATUS_BAD_ARGUMENT, "the grammar, line %zu: '%.*s' %s", line,
                    (int)(named->name_size < 64 ? named->name_size : 64), named->name, why);
 }
 
@@ -348,7 +393,7 @@ enum status rules_finish(const struct grammar_rules *r, int32_t start, int32_t t
     enum status st;
 
     *g = (struct grammar){ 0 };
-    st = copy_rules(r, g) ? check_rules(r, g, e) : err_no_memory(e, "the grammar");
+    st = copy_rules(r, g) && make_classes(g) ? check_rules(r, g, e) : err_no_memory(e, "the grammar");
     if (st != STATUS_OK) {
         grammar_free(g);
         return st;

@@ -36,6 +36,8 @@ struct element {
     int32_t value;
 };
 
+enum { CODE_MAX = 0x10ffff, CODE_SURROGATE_FIRST = 0xd800, CODE_SURROGATE_LAST = 0xdfff };
+
 /* Code points first <= c <= last; those of a set ascend and have gaps between them. Surrogates are in none. */
 struct code_range {
     uint32_t first, last;
@@ -57,7 +59,17 @@ struct grammar {
     int32_t start; /* the rule: root and then, perhaps, what ends the answer */
     int32_t tail;  /* elements from here on are what ends the answer */
     bool *empty;   /* [n_rules] whether it may be nothing */
+    /* Characters that no set tells apart are a class: class i > 0 begins with classes[i - 1] and ends before the next one does. Those below
+     * are class 0, which is in no set. */
+    uint32_t *classes;
+    size_t n_classes;
+    int32_t ascii[128]; /* their classes */
 };
+
+static inline bool element_is_end(const struct element *x)
+{
+    return x->kind == ELEMENT_ALT || x->kind == ELEMENT_END;
+}
 
 /* The text of "boxes" or "points"; NULL for any other name. */
 const char *grammar_preset(const char *name);
@@ -68,7 +80,14 @@ enum status grammar_parse(struct grammar *g, const char *text, size_t size, cons
                           size_t n_ends, struct err *e);
 void grammar_free(struct grammar *g); /* accepts a zeroed one */
 
-/* Whether c, or one of the code points first .. last, is in a set. */
+/* The class of a number, whether it is a code point or not; of_other: above ASCII. */
+int32_t grammar_class_of_other(const struct grammar *g, uint32_t code);
+static inline int32_t grammar_class(const struct grammar *g, uint32_t code)
+{
+    return code < 128 ? g->ascii[code] : grammar_class_of_other(g, code);
+}
+
+/* Whether one of the code points first .. last is in a set. */
 bool grammar_set_meets(const struct grammar *g, int32_t set, uint32_t first, uint32_t last);
 
 #endif

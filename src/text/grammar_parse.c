@@ -480,7 +480,7 @@ enum status grammar_parse(struct grammar *g, const char *text, size_t size, cons
     if (size > GRAMMAR_TEXT_MAX)
         return err_set(e, STATUS_BAD_ARGUMENT, "the grammar has %zu bytes, it may have %d", size,
                        GRAMMAR_TEXT_MAX);
-    rules_init(&p.rules);
+    rules_init(&p.rules, text);
     p.class = malloc(CLASS_MAX * sizeof *p.class);
     if (p.class == NULL) st = err_no_memory(e, "the grammar");
     if (st == STATUS_OK) skip_space(&p, true);

@@ -6,11 +6,9 @@
 
 #include "text/utf8.h"
 
-enum { CODE_MAX = 0x10ffff, SURROGATE_FIRST = 0xd800, SURROGATE_LAST = 0xdfff };
-
-void rules_init(struct grammar_rules *r)
+void rules_init(struct grammar_rules *r, const char *text)
 {
-    *r = (struct grammar_rules){ 0 };
+    *r = (struct grammar_rules){ .text = text };
     for (size_t i = 0; i < GRAMMAR_NAME_BUCKETS; i++) r->buckets[i] = -1;
 }
 
@@ -107,8 +105,8 @@ static bool add_range(struct grammar_rules *r, uint32_t first, uint32_t last)
 /* Less the surrogates. */
 static bool add_characters(struct grammar_rules *r, uint32_t first, uint32_t last)
 {
-    uint32_t before = last < SURROGATE_FIRST ? last : SURROGATE_FIRST - 1,
-             behind = first > SURROGATE_LAST ? first : SURROGATE_LAST + 1;
+    uint32_t before = last < CODE_SURROGATE_FIRST ? last : CODE_SURROGATE_FIRST - 1,
+             behind = first > CODE_SURROGATE_LAST ? first : CODE_SURROGATE_LAST + 1;
 
     return add_range(r, first, before) && add_range(r, behind, last);
 }

@@ -23,6 +23,7 @@ struct rule {
 };
 
 struct grammar_rules {
+    const char *text; /* that the names are part of */
     struct rule *rules;
     size_t n, capacity;
     size_t n_elements; /* of all rules */
@@ -33,7 +34,7 @@ struct grammar_rules {
     int32_t buckets[GRAMMAR_NAME_BUCKETS];
 };
 
-void rules_init(struct grammar_rules *r);
+void rules_init(struct grammar_rules *r, const char *text);
 void rules_free(struct grammar_rules *r);
 
 /* The rule of that name, which is made if there is none. -1: no memory. */

@@ -14,19 +14,20 @@ static void follow(const struct grammar *g, const uint8_t *text, size_t size)
 {
     struct grammar_walk w;
     struct grammar_state s, next, again;
+    struct walk_loops loops;
     struct err e = { 0 };
     enum status st = walk_init(&w, g, &e);
 
     if (st == STATUS_OK) st = walk_start(&w, &s, &e);
-    for (size_t i = 0; i < size && st == STATUS_OK && !walk_is_dead(&s); i++) {
+    for (size_t i = 0; i < size && st == STATUS_OK && s.set != WALK_DEAD; i++) {
         st = walk_byte(&w, &s, text[i], &next, &e);
         if (st == STATUS_OK) st = walk_byte(&w, &s, text[i], &again, &e);
         if (st != STATUS_OK) break;
-        assert(next.n == again.n && next.complete == again.complete && next.left == again.left);
-        assert(!next.complete || next.left == 0);
-        assert(!walk_is_over(&w, &next) || next.complete || walk_is_ending(&w, &next));
+        assert(next.set == again.set && next.left == again.left && next.code == again.code);
+        assert(!walk_is_over(&w, &next) || walk_is_complete(&w, &next) || walk_is_ending(&w, &next));
+        if (next.left == 0 && next.set != WALK_DEAD) st = walk_find_loops(&w, next.set, &loops, &e);
         s = again;
-        st = walk_keep(&w, &s, &e);
+        if (st == STATUS_OK) st = walk_settle(&w, &s, &e);
     }
     assert(st == STATUS_OK || e.text[0] != '\0');
     walk_free(&w);

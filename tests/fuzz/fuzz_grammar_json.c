@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (grammar_parse(&g, text, strlen(text), NULL, 0, &e) == STATUS_OK)
         grammar_free(&g);
     else
-        assert(strstr(e.text, "line ") == NULL); /* nothing that is wrong about its text */
+        assert(strstr(e.text, "column ") == NULL); /* nothing that is wrong about its text */
     free(text);
     return 0;
 }

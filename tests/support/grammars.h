@@ -20,15 +20,17 @@ static inline enum follows grammar_follows(const struct grammar *g, const char *
     struct grammar_state s;
     struct err e = { 0 };
     enum status st = walk_init(&w, g, &e);
+    bool complete;
 
     if (st == STATUS_OK) st = walk_start(&w, &s, &e);
-    for (size_t i = 0; i < size && st == STATUS_OK && !walk_is_dead(&s); i++) {
+    for (size_t i = 0; i < size && st == STATUS_OK && s.set != WALK_DEAD; i++) {
         st = walk_byte(&w, &s, (unsigned char)text[i], &s, &e);
-        if (st == STATUS_OK) st = walk_keep(&w, &s, &e);
+        if (st == STATUS_OK) st = walk_settle(&w, &s, &e);
     }
     if (st != STATUS_OK) fail_msg("%s", e.text);
+    complete = walk_is_complete(&w, &s);
     walk_free(&w);
-    return walk_is_dead(&s) ? FOLLOWS_NOT : s.complete ? FOLLOWS : FOLLOWS_SO_FAR;
+    return s.set == WALK_DEAD ? FOLLOWS_NOT : complete ? FOLLOWS : FOLLOWS_SO_FAR;
 }
 
 static inline struct grammar grammar_made(const char *text, const char *const *ends, size_t n_ends)

@@ -104,7 +104,7 @@ static void check_mask(const struct fixture *f, struct constraint *c, const int3
         assert_int_equal(constraint_allows(c, id, &allows, NULL), STATUS_OK);
         assert_int_equal(allows, allowed[id]);
         if (kind == PIECE_CONTROL || kind == PIECE_UNKNOWN) {
-            assert_true(!allows || (id == tok_eos(f->t) && c->states[0].complete));
+            assert_true(!allows || (id == tok_eos(f->t) && walk_is_complete(&c->walk, &c->state)));
             continue;
         }
         longer[n] = id;

@@ -3,6 +3,7 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -57,6 +58,16 @@ static void test_follows(void **state)
         { "{\"properties\":{\"a\":{},\"b\":{},\"c\":{}}}", "{\"b\":1,\"a\":2}", FOLLOWS_NOT },
         { "{\"properties\":{\"a\":{},\"b\":{}},\"required\":[\"b\"]}", "{\"b\":1}", FOLLOWS },
         { "{\"properties\":{\"a\":{},\"b\":{}},\"required\":[\"b\"]}", "{\"a\":1}", FOLLOWS_NOT },
+        { "{\"properties\":{\"a\":{},\"b\":{}},\"required\":[\"b\"]}", "{\"a\":1,\"b\":2}", FOLLOWS },
+        { "{\"properties\":{\"a\":{},\"b\":{}},\"additionalProperties\":true}", "{\"b\":2}", FOLLOWS },
+        { "{\"properties\":{\"a\":{},\"b\":{}},\"additionalProperties\":true}", "{\"c\"", FOLLOWS_NOT },
+        { "{\"allOf\":[{\"type\":\"integer\"}],\"description\":\"x\"}", "12", FOLLOWS },
+        { "{\"enum\":[\"a\"],\"type\":[\"string\",\"null\"]}", "\"a\"", FOLLOWS },
+        { "{\"enum\":[0.1,1e300]}", "0.1", FOLLOWS },
+        { "{\"const\":0.1234567890123456}", "0.1234567890123456", FOLLOWS },
+        { "{\"minItems\":1}", "[{\"a\":[]}]", FOLLOWS },
+        { "{\"minItems\":1}", "1", FOLLOWS_NOT },
+        { "{\"maxLength\":1}", "\"ab", FOLLOWS_NOT },
         { PERSON, "{\"name\": \"x\"}", FOLLOWS },
         { PERSON, "{\"name\":\"x\",\"age\":3,\"dog\":{\"of\":{\"name\":\"y\"}}}", FOLLOWS },
         { PERSON, "{\"age\":3", FOLLOWS_NOT },
@@ -98,8 +109,14 @@ static void test_refused(void **state)
         { "{\"$ref\":\"#/$defs/a\"}", "leads nowhere" },
         { "{\"properties\":{\"a\":1}}", "neither an object nor true" },
         { "{\"properties\":{},\"required\":[\"a\"]}", "'a' is required" },
-        { "{\"properties\":{\"a\":{}},\"additionalProperties\":true}", "may only be false" },
-        { "{\"anyOf\":[{}],\"properties\":{}}", "properties beside anyOf" },
+        { "{\"properties\":{\"a\":{}},\"additionalProperties\":{}}", "may only be true or false" },
+        { "{\"anyOf\":[{}],\"properties\":{}}", "'properties' beside anyOf" },
+        { "{\"anyOf\":[{}],\"type\":\"string\"}", "'type' beside anyOf" },
+        { "{\"enum\":[1],\"const\":1}", "'const' beside enum" },
+        { "{\"enum\":[1,\"a\"],\"type\":\"string\"}", "not of its type" },
+        { "{\"allOf\":[{},{}]}", "more than one schema" },
+        { "{\"required\":[\"a\"]}", "'a' is required" },
+        { "{\"required\":[1],\"properties\":{\"a\":{}}}", "no name" },
     };
 
     (void)state;
@@ -115,9 +132,33 @@ static void test_refused(void **state)
     }
 }
 
+/* An object of many members makes a grammar that grows as they do. */
+static void test_many_members(void **state)
+{
+    enum { MEMBERS = 500 };
+    static const char in_order[] = "{\"m7\":1,\"m498\":[]}", disordered[] = "{\"m7\":1,\"m6\"";
+    char *schema = malloc(32 * MEMBERS), *at = schema, *text;
+    struct grammar g;
+
+    (void)state;
+    assert_non_null(schema);
+    at = stpcpy(at, "{\"properties\":{");
+    for (int i = 0; i < MEMBERS; i++) at += sprintf(at, "%s\"m%d\":true", i > 0 ? "," : "", i);
+    strcpy(at, "}}");
+    assert_int_equal(grammar_from_schema(schema, strlen(schema), &text, NULL), STATUS_OK);
+    assert_true(strlen(text) < 200 * MEMBERS);
+    g = grammar_made(text, NULL, 0);
+    assert_int_equal(grammar_follows(&g, in_order, strlen(in_order)), FOLLOWS);
+    assert_int_equal(grammar_follows(&g, disordered, strlen(disordered)), FOLLOWS_NOT);
+    grammar_free(&g);
+    free(text);
+    free(schema);
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_follows), cmocka_unit_test(test_refused) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_follows), cmocka_unit_test(test_refused),
+                                        cmocka_unit_test(test_many_members) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
