@@ -409,6 +409,7 @@ static enum status read_rule(struct parser *p)
     if (rule < 0) return err_no_memory(p->e, "the grammar");
     if (p->rules.rules[rule].defined) return wrong_at(p, begin, "this rule was there before");
     p->rules.rules[rule].defined = true;
+    p->rules.rules[rule].name = p->text + begin; /* where it stands, not where it was first spoken of */
     p->at += n;
     skip_space(p, false);
     if (!skip(p, "::=")) return wrong(p, "behind the name of a rule ::= is missing");
