@@ -217,12 +217,13 @@ typedef struct sphinx_ask_options {
     /* What the answer begins with, put in the model's mouth right behind "### Assistant:": " The answer is". Not in the answer's text. NULL:
      * nothing. */
     const char *answer_prefix;
-    /* What the answer must look like, whatever the model would rather say; used until the question has begun. Either a grammar in llama.cpp's
+    /* What the answer must look like, whatever the model would rather say; copied before the call returns. Either a grammar in llama.cpp's
      * notation (GBNF), whose rule "root" is the whole answer, or "boxes" or "points": coordinates as SPHINX writes them. The space that the answer begins
-     * with is not part of it. The answer ends when the grammar says that it may, or unfinished at max_tokens. It does not go together with
-     * ignore_eos. NULL: nothing is ruled out. */
+     * with is not part of it. The answer ends when the grammar says that it may (SPHINX_FINISH_STOP), or unfinished at max_tokens or at a text of
+     * `stop`. One that cannot be followed is BAD_ARGUMENT before anything is computed. Does not go together with ignore_eos. NULL: nothing is ruled out. */
     const char *grammar;
-    /* Or a JSON schema that the answer, one line of JSON, is to follow. minimum, maximum, pattern and some others are refused, not passed over. */
+    /* Or a JSON schema that the answer, one line of JSON, is to follow: {"type":"object"} for any object. What cannot be kept to, minimum, maximum and
+     * pattern among it, is BAD_ARGUMENT with the keyword's name, not passed over. Not together with grammar. NULL: none. */
     const char *json_schema;
     /* Guessing ahead, which changes no answer: several tokens are checked in one step. */
     int lookup;        /* tokens at a time that the prompt and the answer so far suggest, 0 to 16; 0: off */
