@@ -21,6 +21,7 @@ static const char *const grammars[] = {
     "root ::= \"a\" (\"\\n\" \"b\")*",
     "root ::= \"(\" root \")\" | [\\U0001F600-\\U0001F64F]+ | \"\"",
     "root ::= \"the red square\" | \"the red \" [a-z]+",
+    "root ::= [^<>\\n]* \"<\" | [^e]+",
 };
 
 enum { GRAMMARS = sizeof grammars / sizeof *grammars };

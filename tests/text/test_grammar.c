@@ -242,6 +242,34 @@ static void test_hostile(void **state)
     grammar_free(&g);
 }
 
+/* "e", and then up to 1000 letters: every e may be that one, so each step looks at many places. A token may not take many such steps; any number
+ * of tokens may. */
+static void test_work_is_bounded(void **state)
+{
+    enum { STEPS = 2500 };
+    struct grammar g = grammar_made("root ::= [a-z]* \"e\" [a-z]{1,1000}", NULL, 0);
+    enum status st = STATUS_OK;
+
+    (void)state;
+    for (int settled = 1; settled >= 0; settled--) {
+        struct grammar_walk w;
+        struct grammar_state s;
+        struct err e = { 0 };
+
+        assert_int_equal(walk_init(&w, &g, &e), STATUS_OK);
+        st = walk_start(&w, &s, &e);
+        for (unsigned i = 0; i < STEPS && st == STATUS_OK; i++) {
+            st = walk_byte(&w, &s, i < 1000 || i * i % 7 < 3 ? 'e' : 'x', &s, &e);
+            if (st == STATUS_OK && settled) st = walk_settle(&w, &s, &e);
+            assert_true(st != STATUS_OK || s.set != WALK_DEAD);
+        }
+        assert_int_equal(st, settled ? STATUS_OK : STATUS_BAD_ARGUMENT);
+        if (!settled) assert_non_null(strstr(e.text, "takes too long"));
+        walk_free(&w);
+    }
+    grammar_free(&g);
+}
+
 /* Of a text with deep brackets only what is open is remembered. */
 static void test_long_text(void **state)
 {
@@ -269,9 +297,13 @@ static void test_long_text(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_items),     cmocka_unit_test(test_characters_in_part),
-        cmocka_unit_test(test_ends),      cmocka_unit_test(test_presets),
-        cmocka_unit_test(test_refused),   cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_items),
+        cmocka_unit_test(test_characters_in_part),
+        cmocka_unit_test(test_ends),
+        cmocka_unit_test(test_presets),
+        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_work_is_bounded),
         cmocka_unit_test(test_long_text),
     };
 
