@@ -1,6 +1,6 @@
 #!/bin/sh
-# test_grammar.sh SPHINX JSON_VALUE - --grammar and --json-schema on the bundled model: what the answers look like, whatever the draw, and what
-# cannot be followed.
+# test_grammar.sh SPHINX JSON_VALUE - --grammar on the bundled model, and with --json-schema on random weights: what the answers look like, whatever
+# the draw, and what cannot be followed.
 # shellcheck source=tests/cli/lib.sh
 . tests/cli/lib.sh
 
@@ -36,16 +36,15 @@ check_preset() { # PRESET PATTERN PART ARGUMENT...
     done <"$tmp/out"
 }
 check_preset boxes "$boxes" "$box" --temp 0
-check_preset boxes "$boxes" "$box" --temp 1 --top-p 1 --seed 1
 check_preset boxes "$boxes" "$box" --temp 2 --top-p 1 --seed 2
 check_preset points "$points" "$point" --temp 1 --seed 3
-[ $finished -ge 4 ] || failed "only $finished of 8 answers came to their ends"
+[ $finished -ge 3 ] || failed "only $finished of 6 answers came to their ends"
 
 # ---- a grammar from a file, and a JSON schema
 says() { # WANTED ARGUMENT...
     want=$1
     shift
-    runs 0 run -q -m $model -p "$question" --temp 1.5 --top-p 1 --seed 5 "$@"
+    runs 0 run -m $tiny/llama_ens -p "$question" --temp 1.5 --top-p 1 --seed 5 "$@"
     grep -Eqx "$want" "$tmp/out" || failed "$*: $(cat "$tmp/out")"
     same "$*: lines" "$(wc -l <"$tmp/out" | tr -d ' ')" 1
 }
@@ -70,7 +69,7 @@ says "$object" --json-schema-file "$tmp/schema.json"
 refuses() {
     sentence=$1
     shift
-    fails 1 "$sentence" run -q -m $model -p hi "$@"
+    fails 1 "$sentence" run -m $tiny/llama_ens -p hi "$@"
 }
 printf 'root ::= a\n\na = "x"\n' >"$tmp/bad.gbnf"
 refuses "the grammar, line 3, column 3: behind the name of a rule ::= is missing" --grammar-file "$tmp/bad.gbnf"
@@ -84,6 +83,6 @@ refuses "a grammar says where the answer ends: ignore_eos does not go with it" -
 refuses "$tmp/none: cannot open: No such file or directory" --grammar-file "$tmp/none"
 printf 'a\000b' >"$tmp/nul"
 refuses "$tmp/nul: not a text, or no memory for it" --json-schema-file "$tmp/nul"
-runs 2 run -m $model -p hi --grammar boxes --grammar-file "$tmp/list.gbnf"
+runs 2 run -m $tiny/llama_ens -p hi --grammar boxes --grammar-file "$tmp/list.gbnf"
 contains "$tmp/err" "--grammar-file: another option says already what answers must look like"
 finish
