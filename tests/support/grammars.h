@@ -14,23 +14,30 @@ enum follows {
     FOLLOWS,        /* it may end here */
 };
 
+/* With a walk that may have followed other texts. */
+static inline enum follows walk_follows(struct grammar_walk *w, const char *text, size_t size)
+{
+    struct grammar_state s;
+    struct err e = { 0 };
+    enum status st = walk_start(w, &s, &e);
+
+    for (size_t i = 0; i < size && st == STATUS_OK && s.set != WALK_DEAD; i++) {
+        st = walk_byte(w, &s, (unsigned char)text[i], &s, &e);
+        if (st == STATUS_OK) st = walk_settle(w, &s, &e);
+    }
+    if (st != STATUS_OK) fail_msg("%s", e.text);
+    return s.set == WALK_DEAD ? FOLLOWS_NOT : walk_is_complete(w, &s) ? FOLLOWS : FOLLOWS_SO_FAR;
+}
+
 static inline enum follows grammar_follows(const struct grammar *g, const char *text, size_t size)
 {
     struct grammar_walk w;
-    struct grammar_state s;
-    struct err e = { 0 };
-    enum status st = walk_init(&w, g, &e);
-    bool complete;
+    enum follows follows;
 
-    if (st == STATUS_OK) st = walk_start(&w, &s, &e);
-    for (size_t i = 0; i < size && st == STATUS_OK && s.set != WALK_DEAD; i++) {
-        st = walk_byte(&w, &s, (unsigned char)text[i], &s, &e);
-        if (st == STATUS_OK) st = walk_settle(&w, &s, &e);
-    }
-    if (st != STATUS_OK) fail_msg("%s", e.text);
-    complete = walk_is_complete(&w, &s);
+    if (walk_init(&w, g, NULL) != STATUS_OK) fail_msg("no memory for a walk");
+    follows = walk_follows(&w, text, size);
     walk_free(&w);
-    return s.set == WALK_DEAD ? FOLLOWS_NOT : complete ? FOLLOWS : FOLLOWS_SO_FAR;
+    return follows;
 }
 
 static inline struct grammar grammar_made(const char *text, const char *const *ends, size_t n_ends)

@@ -68,12 +68,12 @@ static size_t bytes_of(const struct tokenizer *t, const int32_t *ids, size_t n, 
     return size;
 }
 
-static bool decodes_to_the_grammar(const struct fixture *f, const struct grammar *g, const int32_t *ids,
+static bool decodes_to_the_grammar(const struct fixture *f, struct grammar_walk *w, const int32_t *ids,
                                    size_t n)
 {
     char text[1024];
 
-    return grammar_follows(g, text, bytes_of(f->t, ids, n, text)) != FOLLOWS_NOT;
+    return walk_follows(w, text, bytes_of(f->t, ids, n, text)) != FOLLOWS_NOT;
 }
 
 static uint32_t random_next(uint32_t *x)
@@ -95,8 +95,10 @@ static void check_mask(const struct fixture *f, struct constraint *c, const int3
                        const unsigned char *allowed)
 {
     int32_t longer[64];
+    struct grammar_walk w;
 
     assert_true(n < 64);
+    assert_int_equal(walk_init(&w, &c->grammar, NULL), STATUS_OK);
     if (n > 0) memcpy(longer, ids, n * sizeof *ids);
     for (int32_t id = 0; id < tok_vocab_size(f->t); id++) {
         int kind = tok_kind(f->t, id);
@@ -109,9 +111,10 @@ static void check_mask(const struct fixture *f, struct constraint *c, const int3
             continue;
         }
         longer[n] = id;
-        want = decodes_to_the_grammar(f, &c->grammar, longer, n + 1);
+        want = decodes_to_the_grammar(f, &w, longer, n + 1);
         if (allows != want) fail_msg("token %d after %zu: %d, not %d", (int)id, n, (int)allows, (int)want);
     }
+    walk_free(&w);
 }
 
 /* An answer of random tokens. Only the first few masks are checked token by token. */
