@@ -122,6 +122,10 @@ SPHINX_API sphinx_status sphinx_tokenize(const sphinx_model *model, const char *
 /* And back; *text ends in NUL, which *size (may be NULL) does not count, and is released with sphinx_free. */
 SPHINX_API sphinx_status sphinx_detokenize(const sphinx_model *model, const int32_t *ids, size_t n_ids,
                                            char **text, size_t *size, sphinx_error *error);
+/* The bytes that one token stands for in the middle of a text, with the space it begins with: those of some tokens are a part of a character.
+ * Control tokens have none. Ends and is released as above. */
+SPHINX_API sphinx_status sphinx_token_text(const sphinx_model *model, int32_t id, char **text, size_t *size,
+                                           sphinx_error *error);
 SPHINX_API void sphinx_free(void *p);
 
 /* ---- sessions ---------------------------------------------------------------------------------------------- */
@@ -168,6 +172,7 @@ SPHINX_API sphinx_status sphinx_image_open(sphinx_image **image, const void *dat
                                            const char *name, const sphinx_session_options *options,
                                            sphinx_error *error);
 SPHINX_API void sphinx_image_close(sphinx_image *image); /* NULL is allowed */
+SPHINX_API void sphinx_image_size(const sphinx_image *image, int *width, int *height);
 SPHINX_API sphinx_status sphinx_session_image(sphinx_session *session, const sphinx_image *image,
                                               sphinx_error *error);
 SPHINX_API bool sphinx_session_has_image(const sphinx_session *session);
@@ -183,6 +188,9 @@ SPHINX_API bool sphinx_session_undo(sphinx_session *session);
 SPHINX_API void sphinx_session_clear(sphinx_session *session);
 SPHINX_API sphinx_status sphinx_session_append(sphinx_session *session, const char *question,
                                                const char *answer, sphinx_error *error);
+/* Another system sentence, NULL: upstream's. Image and conversation stay. */
+SPHINX_API sphinx_status sphinx_session_system(sphinx_session *session, const char *system,
+                                               sphinx_error *error);
 
 /* Writes the session to a file, which is replaced whole or not at all: image, conversation, system sentence, and the keys and values that
  * were computed (for 13B 0.8 MB a position in f16), so that a session that is restored computes none of it again. */
@@ -201,6 +209,14 @@ SPHINX_API sphinx_status sphinx_session_restore(sphinx_session *session, const c
 SPHINX_API void sphinx_session_cancel(sphinx_session *session);
 
 /* ---- questions --------------------------------------------------------------------------------------------- */
+
+/* What the next token might be, and the natural logarithm of its probability under the model. */
+typedef struct sphinx_candidate {
+    int32_t id;
+    float logprob;
+} sphinx_candidate;
+
+enum { SPHINX_TOP_MAX = 20 };
 
 typedef struct sphinx_ask_options {
     int max_tokens;          /* of the answer; -1: as many as the context holds */
@@ -233,6 +249,10 @@ typedef struct sphinx_ask_options {
     /* Called with each piece of text as it is settled (never half a character), not NUL-terminated. Nonzero stops the
      * answer, which then ends with SPHINX_FINISH_CANCELLED. */
     int (*piece)(void *user, const char *text, size_t size);
+    /* Called with each token as it is drawn, before the text that it settles, and with the n_top likeliest ones in its place, best first. NULL:
+     * nobody wants to know. */
+    void (*token)(void *user, const sphinx_candidate *token, const sphinx_candidate *top, int n_top);
+    int n_top; /* 0 to SPHINX_TOP_MAX */
     void *user;
 } sphinx_ask_options;
 
@@ -244,6 +264,11 @@ typedef enum sphinx_finish {
     SPHINX_FINISH_LENGTH,
     SPHINX_FINISH_CANCELLED
 } sphinx_finish;
+
+/* The bytes begin <= i < end of a text. */
+typedef struct sphinx_span {
+    size_t begin, end;
+} sphinx_span;
 
 /* Coordinates in pixels of the original image, clamped to it; `square` as the model wrote them, fractions of the square that the
  * image was padded to. confidence is the probability of the tokens that spell the coordinates, 0..1. */
@@ -264,10 +289,13 @@ typedef struct sphinx_point {
     int person; /* which of several people this joint belongs to, from 0; -1: not a joint */
 } sphinx_point;
 
-/* Bytes of a text. */
-typedef struct sphinx_span {
-    size_t begin, end;
-} sphinx_span;
+/* A phrase with what it points at, or a bare list of coordinates. */
+typedef struct sphinx_region {
+    const char *label;
+    sphinx_span text; /* in the answer's text: from its <p>, or bracket, to behind the closing bracket */
+    int color;
+    size_t box_first, n_boxes, point_first, n_points; /* in the answer's lists */
+} sphinx_region;
 
 typedef struct sphinx_timing {
     const char *
@@ -294,6 +322,8 @@ typedef struct sphinx_answer {
     size_t n_boxes;
     const sphinx_point *points;
     size_t n_points;
+    const sphinx_region *regions; /* of the boxes and points, in reading order */
+    size_t n_regions;
     size_t malformed; /* bracketed lists of numbers that are neither boxes nor points */
     const sphinx_timing *timings;
     size_t n_timings;
@@ -372,6 +402,16 @@ SPHINX_API char *sphinx_answer_json(const sphinx_answer *answer);
  * BAD_ARGUMENT when the session has no image. */
 SPHINX_API sphinx_status sphinx_answer_draw(const sphinx_session *session, const sphinx_answer *answer,
                                             const char *path, bool labels, sphinx_error *error);
+
+/* The same of an image that no session need hold, as a PNG file in memory, which is released with sphinx_free. */
+SPHINX_API sphinx_status sphinx_answer_png(const sphinx_image *image, const sphinx_answer *answer,
+                                           bool labels, unsigned char **png, size_t *size,
+                                           sphinx_error *error);
+
+/* What a text that somebody else wrote points at, as if it were the answer to a question about the image: without tokens, so that all
+ * confidences are 0. */
+SPHINX_API sphinx_status sphinx_answer_read(sphinx_answer **answer, const sphinx_image *image,
+                                            const char *text, sphinx_error *error);
 
 /* ---- where the model looked ---------------------------------------------------------------------------------- */
 

@@ -21,6 +21,7 @@ static int run_command(enum command command, int argc, char **argv)
     }
     settings_init(&s, command);
     code = options_parse(&s, argc, argv);
+    if (code == CODE_OK && command == COMMAND_SERVE) code = options_environment(&s, argc, argv);
     if (code != CODE_OK) goto end;
     if (s.version)
         output_printf("sphinx %s\n", sphinx_version());

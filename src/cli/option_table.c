@@ -26,7 +26,8 @@ const struct command_row command_rows[COMMAND_COUNT] = {
     [COMMAND_BATCH] = { "batch", "LIST", 1, 1,
                         "answer a list of questions about images, as a file of JSON lines", cmd_batch },
     [COMMAND_HELP] = { "help", "[COMMAND]", 0, 1, "explain a command", cmd_help },
-    [COMMAND_SERVE] = { "serve", "", 0, 0, "web demo and OpenAI-compatible API", NULL },
+    [COMMAND_SERVE] = { "serve", "", 0, 0, "serve the demo page and the API that OpenAI's clients speak",
+                        cmd_serve },
     [COMMAND_SEGMENT] = { "segment", "", 0, 0, "SAM masks", NULL },
     [COMMAND_BENCH] = { "bench", "", 0, 0, "measure the machine, the encoders, prefill and decoding",
                         cmd_bench },
@@ -40,15 +41,17 @@ const char *const option_group_names[GROUP_COUNT] = {
     [GROUP_OUTPUT] = "Output",
     [GROUP_CACHES] = "Caches",
     [GROUP_GUESSES] = "Guessing ahead",
+    [GROUP_SERVER] = "Server",
     [GROUP_MACHINE] = "Machine",
 };
 
 #define BIT(command) (1u << COMMAND_##command)
 #define ASKS         (BIT(RUN) | BIT(CHAT))   /* ask for an answer */
 #define MANY_ASKED   (BIT(EVAL) | BIT(BATCH)) /* put many questions */
-#define OPENS        (ASKS | MANY_ASKED | BIT(TOKENIZE) | BIT(INSPECT) | BIT(DUMP) | BIT(BENCH)) /* open a model */
-#define COMPUTES     (ASKS | MANY_ASKED | BIT(DUMP) | BIT(BENCH))           /* compute with one */
-#define SESSIONS     (ASKS | MANY_ASKED | BIT(DUMP))                        /* and hold a conversation */
+#define ANSWERS      (ASKS | MANY_ASKED | BIT(SERVE))
+#define COMPUTES     (ANSWERS | BIT(DUMP) | BIT(BENCH))                     /* compute with a model */
+#define OPENS        (COMPUTES | BIT(TOKENIZE) | BIT(INSPECT))              /* open one */
+#define SESSIONS     (ANSWERS | BIT(DUMP))                                  /* and hold a conversation */
 #define WRITES       (BIT(INIT) | BIT(CONVERT) | BIT(MIX))                  /* write a model */
 #define REAL         (OPENS | WRITES | BIT(SYNTH) | BIT(TRAIN) | BIT(HELP)) /* are there at all */
 #define AT(field)    offsetof(struct settings, field)
@@ -175,20 +178,21 @@ const struct option option_rows[] = {
       "also say what each part of a picture shows, for encoders that learn from scratch" },
 
     { "-n --predict", "--n-predict --max_gen_len", OPTION_INT, AT(ask.max_tokens), "N", NULL, -1, MANY,
-      ASKS | BIT(BATCH), GROUP_ANSWER, "longest answer in tokens; -1: as long as the context allows" },
-    { "--temp", "--temperature", OPTION_FLOAT, AT(ask.temperature), "T", NULL, 0, 100, ASKS | MANY_ASKED,
-      GROUP_ANSWER, "temperature; 0: always the likeliest token" },
-    { "--top-p", "--top_p", OPTION_FLOAT, AT(ask.top_p), "P", NULL, 0, 1, ASKS | MANY_ASKED, GROUP_ANSWER,
+      ASKS | BIT(BATCH) | BIT(SERVE), GROUP_ANSWER,
+      "longest answer in tokens; -1: as long as the context allows" },
+    { "--temp", "--temperature", OPTION_FLOAT, AT(ask.temperature), "T", NULL, 0, 100, ANSWERS, GROUP_ANSWER,
+      "temperature; 0: always the likeliest token" },
+    { "--top-p", "--top_p", OPTION_FLOAT, AT(ask.top_p), "P", NULL, 0, 1, ANSWERS, GROUP_ANSWER,
       "draw from the likeliest tokens that together hold this probability; 1: off" },
-    { "--top-k", "--top_k", OPTION_INT, AT(ask.top_k), "N", NULL, 0, MANY, ASKS | MANY_ASKED, GROUP_ANSWER,
+    { "--top-k", "--top_k", OPTION_INT, AT(ask.top_k), "N", NULL, 0, MANY, ANSWERS, GROUP_ANSWER,
       "draw from the N likeliest tokens; 0: off" },
-    { "--min-p", "", OPTION_FLOAT, AT(ask.min_p), "P", NULL, 0, 1, ASKS | MANY_ASKED, GROUP_ANSWER,
+    { "--min-p", "", OPTION_FLOAT, AT(ask.min_p), "P", NULL, 0, 1, ANSWERS, GROUP_ANSWER,
       "drop tokens less likely than P times the likeliest; 0: off" },
-    { "--repeat-penalty", "", OPTION_FLOAT, AT(ask.repeat_penalty), "X", NULL, 0.01, 100, ASKS | MANY_ASKED,
+    { "--repeat-penalty", "", OPTION_FLOAT, AT(ask.repeat_penalty), "X", NULL, 0.01, 100, ANSWERS,
       GROUP_ANSWER, "make tokens that were used before less likely; 1: off" },
-    { "--repeat-last-n", "", OPTION_INT, AT(ask.repeat_last_n), "N", NULL, -1, MANY, ASKS | MANY_ASKED,
-      GROUP_ANSWER, "tokens that the penalty looks back at; -1: all" },
-    { "-s --seed", "", OPTION_SEED, AT(ask.seed), "N", NULL, 0, 0, ASKS | MANY_ASKED | BIT(INIT) | BIT(SYNTH),
+    { "--repeat-last-n", "", OPTION_INT, AT(ask.repeat_last_n), "N", NULL, -1, MANY, ANSWERS, GROUP_ANSWER,
+      "tokens that the penalty looks back at; -1: all" },
+    { "-s --seed", "", OPTION_SEED, AT(ask.seed), "N", NULL, 0, 0, ANSWERS | BIT(INIT) | BIT(SYNTH),
       GROUP_ANSWER, "of the random numbers: the same seed gives the same result; -1: draw one" },
     { "--stop", "-r --reverse-prompt", OPTION_LIST, AT(stops), "TEXT", NULL, 0, 0, ASKS | MANY_ASKED,
       GROUP_ANSWER, "a text that ends the answer; may be repeated" },
@@ -269,23 +273,21 @@ const struct option option_rows[] = {
     { "-h --help", "", OPTION_ON, AT(help), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show this help" },
     { "--version", "", OPTION_ON, AT(version), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show the version" },
 
-    { "--image-cache", "", OPTION_TEXT, AT(model.image_cache), "DIR", NULL, 0, 0, ASKS | MANY_ASKED,
-      GROUP_CACHES,
+    { "--image-cache", "", OPTION_TEXT, AT(model.image_cache), "DIR", NULL, 0, 0, ANSWERS, GROUP_CACHES,
       "keep what the encoders made of an image in this folder, so that it is not encoded again" },
-    { "--image-cache-size", "", OPTION_SIZE, AT(image_cache_size), "BYTES", NULL, 1, BYTES_MAX,
-      ASKS | MANY_ASKED, GROUP_CACHES,
-      "what that folder may hold; what was unused longest is removed; 4 GiB unless given" },
+    { "--image-cache-size", "", OPTION_SIZE, AT(image_cache_size), "BYTES", NULL, 1, BYTES_MAX, ANSWERS,
+      GROUP_CACHES, "what that folder may hold; what was unused longest is removed; 4 GiB unless given" },
     { "--prompt-cache", "", OPTION_TEXT, AT(prompt_cache), "FILE", NULL, 0, 0, ASKS, GROUP_CACHES,
       "go on from the session in this file, if it is there, image included, and save it there at the end" },
     { "--prompt-cache-ro", "", OPTION_ON, AT(prompt_cache_ro), NULL, NULL, 0, 0, ASKS, GROUP_CACHES,
       "read the prompt cache, but do not write it" },
     { "--prefix-cache", "", OPTION_SIZE, AT(prefix_cache), "BYTES", NULL, 0, BYTES_MAX,
-      BIT(CHAT) | MANY_ASKED, GROUP_CACHES,
+      BIT(CHAT) | MANY_ASKED | BIT(SERVE), GROUP_CACHES,
       "memory for images and conversations that were left, for when they come back; 0: none; an eighth of "
       "the "
       "memory, at most 1 GiB, unless given" },
 
-    { "--lookup", "", OPTION_INT, AT(ask.lookup), "N", NULL, 0, 16, ASKS, GROUP_GUESSES,
+    { "--lookup", "", OPTION_INT, AT(ask.lookup), "N", NULL, 0, 16, ASKS | BIT(SERVE), GROUP_GUESSES,
       "guess up to N tokens from what the prompt and the answer hold already; 0: off" },
     { "-md --draft", "--model-draft", OPTION_LIST, AT(drafts), "MODEL", NULL, 0, 0, ASKS, GROUP_GUESSES,
       "smaller model with the same vocabulary that guesses tokens; given like --model" },
@@ -295,6 +297,49 @@ const struct option option_rows[] = {
       "do not check fewer than N of them" },
     { "--draft-p-min", "", OPTION_FLOAT, AT(ask.draft_p_min), "P", NULL, 0, 1, ASKS, GROUP_GUESSES,
       "it goes on while its tokens are at least so probable to it" },
+
+    { "--host", "", OPTION_TEXT, AT(host), "ADDRESS", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "address or name to listen at; 127.0.0.1, this machine alone, unless given" },
+    { "--port", "", OPTION_INT, AT(port), "N", NULL, 0, 65535, BIT(SERVE), GROUP_SERVER,
+      "port to listen at; 0: one that is free" },
+    { "-np --parallel", "", OPTION_INT, AT(parallel), "N", NULL, 1, 1024, BIT(SERVE), GROUP_SERVER,
+      "answers at once; others wait" },
+    { "--queue", "", OPTION_INT, AT(queue), "N", NULL, 1, MANY, BIT(SERVE), GROUP_SERVER,
+      "requests that may wait; more are told to come again later" },
+    { "-a --alias", "--served-model-name", OPTION_TEXT, AT(alias), "NAME", NULL, 0, 0, BIT(SERVE),
+      GROUP_SERVER, "what the model is called in replies" },
+    { "--api-key", "", OPTION_LIST, AT(api_keys), "KEY", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "key that requests need; several are separated by commas; others on the machine can see it here: "
+      "better "
+      "in a file" },
+    { "--api-key-file", "", OPTION_TEXT, AT(api_key_file), "FILE", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "file of keys, one a line" },
+    { "--cors-origins", "", OPTION_LIST, AT(origins), "ORIGIN", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "pages of this origin, such as https://example.org, may use the API; several are separated by commas; "
+      "*: all" },
+    { "--allowed-hosts", "", OPTION_LIST, AT(allowed_hosts), "NAME", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "name that the server is reached by, besides localhost, addresses and that of --host; several are "
+      "separated by commas; *: any" },
+    { "--ssl-cert-file", "", OPTION_TEXT, AT(tls_certificate), "FILE", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "certificate for TLS, PEM" },
+    { "--ssl-key-file", "", OPTION_TEXT, AT(tls_key), "FILE", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "its key, PEM" },
+    { "--media-path", "", OPTION_TEXT, AT(media_path), "DIR", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "folder of images that requests may name as file:///NAME; without it they are refused" },
+    { "--web-path", "--path", OPTION_TEXT, AT(web_path), "DIR", NULL, 0, 0, BIT(SERVE), GROUP_SERVER,
+      "folder of the page, instead of the one in the program" },
+    { "--body-max", "", OPTION_SIZE, AT(body_max), "BYTES", NULL, 1024, 4e9, BIT(SERVE), GROUP_SERVER,
+      "largest request" },
+    { "--connections", "", OPTION_INT, AT(connections), "N", NULL, 1, 65536, BIT(SERVE), GROUP_SERVER,
+      "connections at once" },
+    { "--timeout", "", OPTION_INT, AT(timeout), "SECONDS", NULL, 1, MANY, BIT(SERVE), GROUP_SERVER,
+      "that an answer may take, waiting included" },
+    { "--timeout-read", "", OPTION_INT, AT(timeout_read), "SECONDS", NULL, 1, MANY, BIT(SERVE), GROUP_SERVER,
+      "that a request may take to arrive, and a client to read on" },
+    { "--timeout-drain", "", OPTION_INT, AT(timeout_drain), "SECONDS", NULL, 0, MANY, BIT(SERVE),
+      GROUP_SERVER, "that answers which have begun may still take when the server is told to end" },
+    { "--log-format", "", OPTION_CHOICE, AT(log_format), "FORM", "text json none", 0, 0, BIT(SERVE),
+      GROUP_SERVER, "lines about requests on standard output" },
 
     { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096,
       COMPUTES | BIT(CONVERT) | BIT(MIX) | BIT(SYNTH) | BIT(TRAIN), GROUP_MACHINE,

@@ -1,6 +1,7 @@
 /* options.c - see options.h. */
 #include "cli/options.h"
 
+#include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -279,6 +280,52 @@ int options_parse(struct settings *s, int argc, char **argv)
     return operands_check(s);
 }
 
+/* ---- the environment ---------------------------------------------------------------------------------------- */
+
+static bool is_named(const struct settings *s, const struct option *o, int argc, char **argv)
+{
+    for (int i = 0; i < argc; i++) {
+        char name[WORD_SIZE];
+
+        snprintf(name, sizeof name, "%.*s", (int)strcspn(argv[i], "="), argv[i]);
+        if (option_find(s->command, name) == o) return true;
+    }
+    return false;
+}
+
+/* The last of the names, --api-key-file, as SPHINX_ARG_API_KEY_FILE. */
+static const char *environment_value(const struct option *o, char *variable, size_t size)
+{
+    const char *names = o->names;
+    char name[WORD_SIZE];
+
+    while (word_next(&names, name)) continue;
+    snprintf(variable, size, "SPHINX_ARG_%s", name + strspn(name, "-"));
+    for (char *c = variable; *c != '\0'; c++) *c = *c == '-' ? '_' : (char)toupper((unsigned char)*c);
+    return getenv(variable);
+}
+
+int options_environment(struct settings *s, int argc, char **argv)
+{
+    static const char on[] = "1 true on enabled", off[] = "0 false off disabled";
+    int code = CODE_OK;
+
+    for (size_t i = 0; i < option_count && code == CODE_OK; i++) {
+        const struct option *o = &option_rows[i];
+        char variable[WORD_SIZE + 16];
+        const char *value;
+
+        if (!option_is_of(o, s->command) || is_named(s, o, argc, argv)) continue;
+        value = environment_value(o, variable, sizeof variable);
+        if (value == NULL) continue;
+        if (o->value == NULL && !words_have(on, value) && !words_have(off, value))
+            code = usage_error(s->command, "%s: '%s' is neither %s nor %s", variable, value, on, off);
+        else if (o->value != NULL || words_have(on, value))
+            code = option_set(s, o, variable, value);
+    }
+    return code;
+}
+
 static void forget(struct settings *s, const struct option *o)
 {
     void *field = (char *)s + o->offset;
@@ -328,6 +375,16 @@ void settings_init(struct settings *s, enum command command)
     s->side = 112;
     s->turns = 1;
     s->prefix_cache = SIZE_MAX;
+    s->port = 8080;
+    s->parallel = 4;
+    s->queue = 64;
+    s->connections = 256;
+    s->timeout = 600;
+    s->timeout_read = 60;
+    s->timeout_drain = 30;
+    s->body_max = 32 << 20;
+    s->log_format = "text";
+    if (command == COMMAND_SERVE) s->ask.max_tokens = 1024; /* upstream's demo: a quarter of its context */
 }
 
 /* All lists, at most LISTS of them. */

@@ -26,9 +26,9 @@ enum command {
     COMMAND_MIX,
     COMMAND_SYNTH,
     COMMAND_TRAIN,
+    COMMAND_SERVE,
     COMMAND_HELP,
-    COMMAND_SERVE, /* from here on: named, but not in this version */
-    COMMAND_SEGMENT,
+    COMMAND_SEGMENT, /* from here on: named, but not in this version */
     COMMAND_COUNT
 };
 
@@ -68,6 +68,11 @@ struct settings {
     unsigned scenes;
     unsigned synth_tasks; /* bit i for enum task i; 0: all */
     bool delta, allow_missing;
+    const char *host, *alias, *api_key_file, *tls_certificate, *tls_key, *media_path, *web_path,
+        *log_format; /* of serve */
+    int port, parallel, queue, connections, timeout, timeout_read, timeout_drain;
+    size_t body_max;
+    struct text_list api_keys, origins, allowed_hosts;
 };
 
 struct command_row {
@@ -101,6 +106,7 @@ enum option_group {
     GROUP_OUTPUT,
     GROUP_CACHES,
     GROUP_GUESSES,
+    GROUP_SERVER,
     GROUP_MACHINE,
     GROUP_COUNT
 };
@@ -150,6 +156,10 @@ bool settings_copy(struct settings *to, const struct settings *from);
 /* Gives an option, named without its dashes, these values as if the command line had them and none of its own: one, several for a list, none
  * for a flag. Prints a sentence and returns CODE_USAGE when that is wrong. */
 int options_apply(struct settings *s, const char *name, const char *const *values, size_t n);
+
+/* Gives each option that argv does not name the value of its environment variable, if there is one: --api-key-file that of
+ * SPHINX_ARG_API_KEY_FILE; a flag 1, true, on or enabled, and 0, false, off or disabled for none. */
+int options_environment(struct settings *s, int argc, char **argv);
 
 /* Prints "sphinx: COMMAND: ... (see: sphinx help COMMAND)" and returns CODE_USAGE. */
 int usage_error(enum command command, const char *fmt, ...) __attribute__((format(printf, 2, 3)));

@@ -73,8 +73,8 @@ int setup_model(struct setup *u, struct settings *s)
     s->model.image_cache_bytes = s->image_cache_size;
     if (s->prefix_cache != SIZE_MAX) s->model.prefix_cache_bytes = (int64_t)s->prefix_cache;
     /* None is spelled -1 there; and where there is one session, nobody would take up what it leaves. */
-    if (s->prefix_cache == 0 ||
-        (s->command != COMMAND_CHAT && s->command != COMMAND_EVAL && s->command != COMMAND_BATCH))
+    if (s->prefix_cache == 0 || (s->command != COMMAND_CHAT && s->command != COMMAND_EVAL &&
+                                 s->command != COMMAND_BATCH && s->command != COMMAND_SERVE))
         s->model.prefix_cache_bytes = -1;
     if (sphinx_model_open(&u->model, (const char *const *)u->paths.item, u->paths.count, &s->model, &error) !=
         SPHINX_OK)

@@ -23,7 +23,7 @@ const char *const img_joint_names[IMG_JOINTS] = {
 };
 
 /* Pairs of joints, numbered from 1 as COCO numbers them. */
-static const unsigned char edges[][2] = {
+const unsigned char img_skeleton[IMG_EDGES][2] = {
     { 16, 14 }, { 14, 12 }, { 17, 15 }, { 15, 13 }, { 12, 13 }, { 6, 12 }, { 7, 13 },
     { 6, 7 },   { 6, 8 },   { 7, 9 },   { 8, 10 },  { 9, 11 },  { 2, 3 },  { 1, 2 },
     { 1, 3 },   { 2, 4 },   { 3, 5 },   { 4, 6 },   { 5, 7 },
@@ -149,8 +149,8 @@ static void skeleton_draw(cairo_t *c, const struct img_person *p, double scale)
 {
     color_set(c, skeleton_color);
     cairo_set_line_width(c, LINE_WIDTH * scale);
-    for (size_t i = 0; i < sizeof edges / sizeof *edges; i++) {
-        int from = edges[i][0] - 1, to = edges[i][1] - 1;
+    for (size_t i = 0; i < IMG_EDGES; i++) {
+        int from = img_skeleton[i][0] - 1, to = img_skeleton[i][1] - 1;
 
         if (!p->present[from] || !p->present[to] || !is_number(p->joints[from]) || !is_number(p->joints[to]))
             continue;

@@ -39,6 +39,9 @@ struct img_region {
 /* COCO's key points. img_joint_names are spelled with underscores ("left_eye"). */
 enum { IMG_JOINTS = 17 };
 extern const char *const img_joint_names[IMG_JOINTS];
+/* Which of them lines join, counted from 1 as COCO does. */
+enum { IMG_EDGES = 19 };
+extern const unsigned char img_skeleton[IMG_EDGES][2];
 
 struct img_person {
     bool present[IMG_JOINTS];

@@ -7,6 +7,7 @@
 #include "model/session.h"
 #include "text/grounding.h"
 #include "text/stream.h"
+#include "text/utf8.h"
 
 #include <jansson.h>
 #include <math.h>
@@ -25,11 +26,11 @@ static double decimal(float x)
     return round((double)x * 1e6) / 1e6;
 }
 
-static struct img_point to_pixels(const struct sphinx_session *s, double x, double y)
+static struct img_point to_pixels(const struct img_square *square, double x, double y)
 {
-    struct img_point p = img_square_to_pixels(&s->square, (struct img_point){ x, y });
+    struct img_point p = img_square_to_pixels(square, (struct img_point){ x, y });
 
-    return img_square_clamp(&s->square, p);
+    return img_square_clamp(square, p);
 }
 
 static int person_of(const struct grounding *g, size_t part)
@@ -47,37 +48,61 @@ static const char *phrase_of(struct arena *a, const char *text, const struct gro
     return arena_printf(a, "%.*s", (int)(r->phrase.end - r->phrase.begin), text + r->phrase.begin);
 }
 
-/* Fractions of the square to boxes and points in pixels. Without an image there are no pixels: both are left out. */
-static enum status locate(struct answer *a, const struct sphinx_session *s, const struct span *spans,
+/* One box or point, which becomes the last of its list. */
+static void locate_part(struct answer *a, const struct img_square *square, const struct ground_part *p,
+                        const sphinx_region *region, double confidence, int person, sphinx_box *boxes,
+                        sphinx_point *points)
+{
+    struct img_point from, to;
+    double v[4];
+
+    for (unsigned j = 0; j < 4; j++) v[j] = j < p->n_values ? decimal(p->values[j]) : 0;
+    from = to_pixels(square, v[0], v[1]);
+    to = to_pixels(square, v[2], v[3]);
+    if (p->n_values == 4) {
+        boxes[a->public.n_boxes++] = (sphinx_box){ region->label,
+                                                   { from.x, from.y, to.x, to.y },
+                                                   { v[0], v[1], v[2], v[3] },
+                                                   confidence,
+                                                   region->color };
+    } else {
+        points[a->public.n_points++] = (sphinx_point){ region->label, { from.x, from.y }, { v[0], v[1] },
+                                                       confidence,    region->color,      person };
+    }
+}
+
+/* Fractions of the square to regions, boxes and points in pixels. Without an image (square NULL) there are no pixels: all are left out. */
+static enum status locate(struct answer *a, const struct img_square *square, const struct span *spans,
                           size_t n, struct err *e)
 {
     const struct grounding *g = &a->grounding;
+    sphinx_region *regions = arena_calloc(&a->arena, g->n_regions + 1, sizeof *regions);
     sphinx_box *boxes = arena_calloc(&a->arena, g->n_parts + 1, sizeof *boxes);
     sphinx_point *points = arena_calloc(&a->arena, g->n_parts + 1, sizeof *points);
 
-    if (boxes == NULL || points == NULL) return err_no_memory(e, "answer");
+    if (regions == NULL || boxes == NULL || points == NULL) return err_no_memory(e, "answer");
+    a->public.regions = regions;
     a->public.boxes = boxes;
     a->public.points = points;
     a->public.malformed = g->n_malformed;
-    for (size_t i = 0; i < g->n_parts && s->words != NULL; i++) {
-        const struct ground_part *p = &g->parts[i];
-        const struct ground_region *r = &g->regions[p->region];
-        double confidence = (double)grounding_confidence(p, spans, a->public.logprobs, n).joint, v[4];
-        const char *label = phrase_of(&a->arena, a->public.text, r);
-        struct img_point from, to;
+    for (size_t i = 0; i < g->n_regions && square != NULL; i++) {
+        const struct ground_region *r = &g->regions[i];
+        sphinx_region *out = &regions[a->public.n_regions++];
 
-        if (label == NULL) return err_no_memory(e, "answer");
-        for (unsigned j = 0; j < 4; j++) v[j] = j < p->n_values ? decimal(p->values[j]) : 0;
-        from = to_pixels(s, v[0], v[1]);
-        to = to_pixels(s, v[2], v[3]);
-        if (p->n_values == 4) {
-            boxes[a->public.n_boxes++] = (sphinx_box){
-                label, { from.x, from.y, to.x, to.y }, { v[0], v[1], v[2], v[3] }, confidence, (int)r->color
-            };
-        } else {
-            points[a->public.n_points++] = (sphinx_point){ label,      { from.x, from.y }, { v[0], v[1] },
-                                                           confidence, (int)r->color,      person_of(g, i) };
+        *out = (sphinx_region){ .label = phrase_of(&a->arena, a->public.text, r),
+                                .text = { r->whole.begin, r->whole.end },
+                                .color = (int)r->color,
+                                .box_first = a->public.n_boxes,
+                                .point_first = a->public.n_points };
+        if (out->label == NULL) return err_no_memory(e, "answer");
+        for (size_t k = r->part_first; k < r->part_first + r->n_parts; k++) {
+            double confidence =
+                (double)grounding_confidence(&g->parts[k], spans, a->public.logprobs, n).joint;
+
+            locate_part(a, square, &g->parts[k], out, confidence, person_of(g, k), boxes, points);
         }
+        out->n_boxes = a->public.n_boxes - out->box_first;
+        out->n_points = a->public.n_points - out->point_first;
     }
     return STATUS_OK;
 }
@@ -112,7 +137,6 @@ static enum status copy_tokens(struct answer *a, const struct stream *stream, co
     char *text = arena_alloc(&a->arena, stream->size + 1);
     int32_t *tokens = arena_alloc(&a->arena, n * sizeof *tokens);
     float *probabilities = arena_alloc(&a->arena, n * sizeof *probabilities);
-
     sphinx_span *places = arena_alloc(&a->arena, n * sizeof *places);
 
     *spans = arena_alloc(&a->arena, n * sizeof **spans);
@@ -126,10 +150,10 @@ static enum status copy_tokens(struct answer *a, const struct stream *stream, co
         (*spans)[i] = stream_span(stream, i);
         places[i] = (sphinx_span){ (*spans)[i].begin, (*spans)[i].end };
     }
-    a->public.spans = places;
     a->public.text = text;
     a->public.tokens = tokens;
     a->public.logprobs = probabilities;
+    a->public.spans = places;
     a->public.n_tokens = n;
     return STATUS_OK;
 }
@@ -153,7 +177,7 @@ enum status answer_make(sphinx_answer **answer, const struct sphinx_session *s, 
     a->public.finish = facts->finish;
     st = copy_tokens(a, stream, ids, logprobs, n, &spans, e);
     if (st == STATUS_OK) st = grounding_parse(&a->grounding, a->public.text, stream->size, e);
-    if (st == STATUS_OK) st = locate(a, s, spans, n, e);
+    if (st == STATUS_OK) st = locate(a, s->words != NULL ? &s->square : NULL, spans, n, e);
     if (st == STATUS_OK) st = add_timings(a, s, facts, e);
     if (st != STATUS_OK) {
         sphinx_answer_free(&a->public);
@@ -161,6 +185,33 @@ enum status answer_make(sphinx_answer **answer, const struct sphinx_session *s, 
     }
     *answer = &a->public;
     return STATUS_OK;
+}
+
+static enum status read_text(struct answer *a, const struct image *im, const char *text, struct err *e)
+{
+    struct img_square square = img_square_of(IMG_TRANSFORM_PADDED_RESIZE, im->width, im->height);
+    enum status st = text_utf8_check("the answer", text, strlen(text), NULL, e);
+
+    if (st != STATUS_OK) return st;
+    a->public.text = arena_printf(&a->arena, "%s", text);
+    if (a->public.text == NULL) return err_no_memory(e, "answer");
+    st = grounding_parse(&a->grounding, a->public.text, strlen(text), e);
+    return st == STATUS_OK ? locate(a, &square, NULL, 0, e) : st;
+}
+
+sphinx_status sphinx_answer_read(sphinx_answer **answer, const sphinx_image *image, const char *text,
+                                 sphinx_error *error)
+{
+    struct answer *a = calloc(1, sizeof *a);
+    struct err e = { 0 };
+    enum status st = a != NULL ? read_text(a, &image->im, text, &e) : err_no_memory(&e, "answer");
+
+    *answer = &a->public;
+    if (st != STATUS_OK) {
+        sphinx_answer_free(&a->public);
+        *answer = NULL;
+    }
+    return public_status(st, &e, error);
 }
 
 void sphinx_answer_free(sphinx_answer *answer)
@@ -304,8 +355,8 @@ static void draw_people(const struct answer *a, const struct img_square *square,
     }
 }
 
-static enum status draw(struct image *im, const struct sphinx_session *s, const struct answer *a, bool labels,
-                        struct err *e)
+static enum status draw(struct image *im, const struct img_square *square, const struct answer *a,
+                        bool labels, struct err *e)
 {
     const struct grounding *g = &a->grounding;
     struct arena arena = { 0 };
@@ -326,10 +377,10 @@ static enum status draw(struct image *im, const struct sphinx_session *s, const 
         for (size_t i = 0; i < n; i++) {
             const struct ground_region *r = order[i];
 
-            regions[i] = draw_region(a, &s->square, r, phrase_of(&arena, a->public.text, r),
+            regions[i] = draw_region(a, square, r, phrase_of(&arena, a->public.text, r),
                                      boxes + r->part_first, points + r->part_first);
         }
-        draw_people(a, &s->square, people);
+        draw_people(a, square, people);
         st = img_draw(im, regions, n, people, g->n_persons, &style, e);
     }
     arena_free(&arena);
@@ -346,13 +397,24 @@ sphinx_status sphinx_answer_draw(const sphinx_session *s, const sphinx_answer *a
     if (s->image.rgb == NULL) {
         st = err_set(&e, STATUS_BAD_ARGUMENT, "there is no image to draw on");
     } else {
-        st = img_init(&copy, s->image.width, s->image.height, &e);
+        st = img_copy(&copy, &s->image, &e);
     }
-    if (st == STATUS_OK) {
-        memcpy(copy.rgb, s->image.rgb, (size_t)copy.width * (size_t)copy.height * 3);
-        st = draw(&copy, s, (const struct answer *)answer, labels, &e);
-    }
+    if (st == STATUS_OK) st = draw(&copy, &s->square, (const struct answer *)answer, labels, &e);
     if (st == STATUS_OK) st = img_png_write(&copy, path, &e);
+    img_free(&copy);
+    return public_status(st, &e, error);
+}
+
+sphinx_status sphinx_answer_png(const sphinx_image *image, const sphinx_answer *answer, bool labels,
+                                unsigned char **png, size_t *size, sphinx_error *error)
+{
+    struct img_square square = img_square_of(IMG_TRANSFORM_PADDED_RESIZE, image->im.width, image->im.height);
+    struct image copy = { 0 };
+    struct err e = { 0 };
+    enum status st = img_copy(&copy, &image->im, &e);
+
+    if (st == STATUS_OK) st = draw(&copy, &square, (const struct answer *)answer, labels, &e);
+    if (st == STATUS_OK) st = img_png_encode_fast(&copy, png, size, &e);
     img_free(&copy);
     return public_status(st, &e, error);
 }

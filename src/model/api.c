@@ -212,6 +212,27 @@ sphinx_status sphinx_detokenize(const sphinx_model *m, const int32_t *ids, size_
     return public_status(st, &e, error);
 }
 
+sphinx_status sphinx_token_text(const sphinx_model *m, int32_t id, char **text, size_t *size,
+                                sphinx_error *error)
+{
+    struct err e = { 0 };
+    enum status st = STATUS_OK;
+
+    *text = NULL;
+    if (id < 0 || id >= tok_vocab_size(m->tokenizer)) {
+        st = err_set(&e, STATUS_BAD_ARGUMENT, "token %d is outside the vocabulary of %d", (int)id,
+                     (int)tok_vocab_size(m->tokenizer));
+    } else {
+        *text = malloc(tok_step_size_max(m->tokenizer) + 1);
+        if (*text == NULL) st = err_no_memory(&e, "token");
+    }
+    if (st == STATUS_OK) {
+        *size = tok_bytes(m->tokenizer, id, *text);
+        (*text)[*size] = '\0';
+    }
+    return public_status(st, &e, error);
+}
+
 /* ---- sessions ---------------------------------------------------------------------------------------------- */
 
 static enum status kv_dtype(const sphinx_model *m, const char *name, enum dtype *dtype, struct err *e)
@@ -324,12 +345,6 @@ void sphinx_session_close(sphinx_session *s)
     free(s);
 }
 
-struct sphinx_image {
-    struct image im;
-    struct digest file; /* of the bytes that it was decoded from */
-    bool apply_exif;
-};
-
 static enum status decode(sphinx_image *image, const void *data, size_t size, const char *name,
                           const struct img_options *options, struct err *e)
 {
@@ -361,6 +376,12 @@ void sphinx_image_close(sphinx_image *image)
     if (image == NULL) return;
     img_free(&image->im);
     free(image);
+}
+
+void sphinx_image_size(const sphinx_image *image, int *width, int *height)
+{
+    *width = image->im.width;
+    *height = image->im.height;
 }
 
 /* Takes im over on success. */
@@ -470,6 +491,23 @@ sphinx_status sphinx_session_append(sphinx_session *s, const char *question, con
 
     if (st == STATUS_OK) st = text_utf8_check("the answer", answer, strlen(answer), NULL, &e);
     if (st == STATUS_OK) st = session_append(s, question, answer, &e);
+    return public_status(st, &e, error);
+}
+
+sphinx_status sphinx_session_system(sphinx_session *s, const char *system, sphinx_error *error)
+{
+    const char *text = system != NULL ? system : conv_system_default;
+    struct err e = { 0 };
+    enum status st = text_utf8_check("the system sentence", text, strlen(text), NULL, &e);
+    char *copy = st == STATUS_OK ? strdup(text) : NULL;
+
+    if (st == STATUS_OK && copy == NULL) st = err_no_memory(&e, "session");
+    if (st == STATUS_OK) {
+        free(s->system);
+        s->system = copy;
+        s->system_given = system != NULL;
+    }
+    if (st == STATUS_OK && s->draft != NULL) return sphinx_session_system(s->draft, system, error);
     return public_status(st, &e, error);
 }
 

@@ -150,6 +150,9 @@ enum status asking_begin(struct asking *a, struct sphinx_session *s, const char 
         st = err_set(e, STATUS_BAD_ARGUMENT, "max_tokens is %d: it may be -1 (no limit) or more",
                      a->options.max_tokens);
     }
+    if (st == STATUS_OK && (a->options.n_top < 0 || a->options.n_top > SPHINX_TOP_MAX))
+        st = err_set(e, STATUS_BAD_ARGUMENT, "n_top is %d: it may be 0 to %d", a->options.n_top,
+                     SPHINX_TOP_MAX);
     if (st == STATUS_OK) st = session_prepare_sampler(s, &a->options, e);
     if (st == STATUS_OK) st = guess_init(&a->guess, s, &a->options, e);
     if (st == STATUS_OK) st = prepare_ids(a, e);
@@ -187,6 +190,24 @@ static bool tell(const struct asking *a, struct stream_piece piece)
     return a->options.piece(a->options.user, piece.text, piece.size) == 0;
 }
 
+/* Tells the token that was just drawn, and which it might have been. */
+static enum status tell_token(const struct asking *a, const float *logits, int32_t id, float logprob,
+                              struct err *e)
+{
+    struct sampler_candidate top[SPHINX_TOP_MAX];
+    sphinx_candidate token = { id, logprob }, list[SPHINX_TOP_MAX];
+    int32_t vocab = a->session->sampler.vocab;
+    int n = a->options.n_top < vocab ? a->options.n_top : vocab;
+    enum status st = STATUS_OK;
+
+    if (a->options.token == NULL) return STATUS_OK;
+    if (n > 0) st = sampler_top(&a->session->sampler, logits, n, top, e);
+    if (st != STATUS_OK) return st;
+    for (int i = 0; i < n; i++) list[i] = (sphinx_candidate){ top[i].id, top[i].logprob };
+    a->options.token(a->options.user, &token, list, n);
+    return STATUS_OK;
+}
+
 static bool cancelled(const struct asking *a)
 {
     return atomic_load_explicit(&a->session->cancel, memory_order_relaxed);
@@ -216,6 +237,8 @@ static enum status draw(struct asking *a, const float *logits, struct err *e)
         return STATUS_OK;
     }
     a->ids[a->n++] = id;
+    st = tell_token(a, logits, id, a->logprobs[a->n - 1 - a->n_prompt], e);
+    if (st != STATUS_OK) return st;
     st = stream_put(&a->stream, id, &piece, e);
     if (st != STATUS_OK) return st;
     if (!tell(a, piece))

@@ -39,6 +39,12 @@ struct sphinx_model {
     double seconds_load;
 };
 
+struct sphinx_image {
+    struct image im;
+    struct digest file; /* of the bytes that it was decoded from */
+    bool apply_exif;
+};
+
 struct turn {
     char *question, *answer;
 };

@@ -174,6 +174,19 @@ unsigned char tok_byte(const struct tokenizer *t, int32_t id)
     return t->file.pieces[id].byte;
 }
 
+size_t tok_bytes(const struct tokenizer *t, int32_t id, char *out)
+{
+    struct tok_decoder d;
+
+    if (tok_kind(t, id) == PIECE_BYTE) {
+        out[0] = (char)tok_byte(t, id);
+        return 1;
+    }
+    tok_decoder_begin(&d, t);
+    d.empty = false;
+    return tok_decoder_put(&d, id, out).size;
+}
+
 const unsigned char *tok_file(const struct tokenizer *t, size_t *size)
 {
     *size = t->data_size;

@@ -48,6 +48,10 @@ int tok_kind(const struct tokenizer *t, int32_t id);
 /* The byte that a piece of kind PIECE_BYTE stands for. */
 unsigned char tok_byte(const struct tokenizer *t, int32_t id);
 
+/* Writes the bytes that id (0 .. vocab-1) stands for in the middle of a text, at most tok_step_size_max: its space, a byte that is no
+ * character, nothing for a control piece. Returns how many. */
+size_t tok_bytes(const struct tokenizer *t, int32_t id, char *out);
+
 /* The file's bytes, borrowed: what tok_open_memory takes. */
 const unsigned char *tok_file(const struct tokenizer *t, size_t *size);
 

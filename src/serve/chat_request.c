@@ -1,0 +1,348 @@
+/* chat_request.c - see chat_request.h. */
+#include "serve/chat_request.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "serve/image_source.h"
+
+enum { STOPS_MAX = 16 };
+
+/* ---- how to sample --------------------------------------------------------------------------------------------- */
+
+static bool read_stops(struct inquiry *o, const json_t *body, struct problem *p)
+{
+    const json_t *stop = field_get(body, "stop");
+    size_t n = json_is_array(stop) ? json_array_size(stop) : stop != NULL;
+
+    if (n > STOPS_MAX) return problem_set(p, 400, "stop", NULL, "stop may be %d texts at most", STOPS_MAX);
+    if (n == 0) return true;
+    o->stops = calloc(n, sizeof *o->stops);
+    if (o->stops == NULL) return problem_no_memory(p);
+    for (size_t i = 0; i < n; i++) {
+        const json_t *text = json_is_array(stop) ? json_array_get(stop, i) : stop;
+
+        if (!json_is_string(text) || json_string_length(text) == 0)
+            return problem_set(p, 400, "stop", NULL, "stop must be a text, or texts, that are not empty");
+        o->stops[i] = strdup(json_string_value(text));
+        if (o->stops[i] == NULL) return problem_no_memory(p);
+        o->ask.n_stop = i + 1;
+    }
+    return true;
+}
+
+static bool read_max_tokens(struct inquiry *o, const json_t *body, const struct request_rules *rules,
+                            struct problem *p)
+{
+    static const char *const names[] = { "max_tokens", "max_completion_tokens" };
+    int64_t n = o->ask.max_tokens;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (!field_int(body, names[i], -1, INT32_MAX, &n, p)) return false;
+    if (n == 0) return problem_set(p, 400, "max_tokens", NULL, "max_tokens must be 1 or more, or -1");
+    if (n < 0 || n > rules->max_tokens) n = rules->max_tokens;
+    o->ask.max_tokens = (int)n;
+    return true;
+}
+
+static bool read_seed(struct inquiry *o, const json_t *body, const struct request_rules *rules,
+                      struct problem *p)
+{
+    int64_t seed = 0;
+
+    if (field_get(body, "seed") == NULL) {
+        if (!rules->seed_given &&
+            getrandom(&o->ask.seed, sizeof o->ask.seed, 0) != (ssize_t)sizeof o->ask.seed)
+            return problem_set(p, 500, NULL, NULL, "the system gives no random numbers");
+        return true;
+    }
+    if (!field_int(body, "seed", INT64_MIN, INT64_MAX, &seed, p)) return false;
+    o->ask.seed = (uint64_t)seed;
+    return true;
+}
+
+bool request_sampling(struct inquiry *o, const json_t *body, const struct request_rules *rules,
+                      struct problem *p)
+{
+    int64_t top_k, last_n;
+
+    o->ask = rules->ask;
+    o->ask.stop = NULL;
+    o->ask.n_stop = 0;
+    top_k = o->ask.top_k;
+    last_n = o->ask.repeat_last_n;
+    if (!field_float(body, "temperature", 0, 100, &o->ask.temperature, p) ||
+        !field_float(body, "top_p", 0, 1, &o->ask.top_p, p) ||
+        !field_int(body, "top_k", 0, INT32_MAX, &top_k, p) ||
+        !field_float(body, "min_p", 0, 0.999999, &o->ask.min_p, p) ||
+        !field_float(body, "repeat_penalty", 0.01, 100, &o->ask.repeat_penalty, p) ||
+        !field_int(body, "repeat_last_n", -1, INT32_MAX, &last_n, p))
+        return false;
+    o->ask.top_k = (int)top_k;
+    o->ask.repeat_last_n = (int)last_n;
+    return read_max_tokens(o, body, rules, p) && read_seed(o, body, rules, p) && read_stops(o, body, p);
+}
+
+/* ---- messages -------------------------------------------------------------------------------------------------- */
+
+bool request_image(struct inquiry *o, const json_t *image, const char *param,
+                   const struct request_rules *rules, struct problem *p)
+{
+    const json_t *url = json_is_object(image) ? json_object_get(image, "url") : image;
+    unsigned char *data;
+    size_t size;
+    bool ok;
+
+    if (!json_is_string(url))
+        return problem_set(p, 400, param, "invalid_image", "an image is {\"url\": \"data:image/...\"}");
+    if (o->image != NULL)
+        return problem_set(p, 400, param, "invalid_image",
+                           "there are several images: SPHINX looks at one image in a conversation");
+    if (!image_source_read(json_string_value(url), rules->media_path, &data, &size, param, p)) return false;
+    ok = inquiry_set_image(o, data, size, &rules->session, p);
+    free(data);
+    return ok;
+}
+
+/* Messages of one role that follow each other: a line each. */
+struct lines {
+    char *text; /* [size], NUL behind it; NULL: none yet */
+    size_t size, capacity;
+};
+
+static bool lines_add(struct lines *l, const json_t *text, struct problem *p)
+{
+    size_t n = json_string_length(text), needed = l->size + n + 2;
+
+    if (needed > l->capacity) {
+        size_t capacity = needed > 2 * l->capacity ? needed : 2 * l->capacity;
+        char *larger = realloc(l->text, capacity);
+
+        if (larger == NULL) return problem_no_memory(p);
+        if (l->text == NULL) larger[0] = '\0';
+        l->text = larger;
+        l->capacity = capacity;
+    }
+    if (l->size > 0) l->text[l->size++] = '\n';
+    memcpy(l->text + l->size, json_string_value(text), n);
+    l->size += n;
+    l->text[l->size] = '\0';
+    return true;
+}
+
+enum role { ROLE_NONE, ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT };
+
+/* The dialogue as far as it is read. */
+struct reading {
+    struct inquiry *inquiry;
+    const struct request_rules *rules;
+    struct problem *problem;
+    enum role role; /* of the messages in `lines` */
+    struct lines lines;
+    size_t capacity; /* of the turns */
+};
+
+static bool is_text(const json_t *value, const char *text)
+{
+    return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+static bool add_part(struct reading *r, const json_t *part)
+{
+    const json_t *type = json_object_get(part, "type"), *value;
+
+    if (is_text(type, "text") || is_text(type, "input_text")) {
+        value = json_object_get(part, "text");
+        if (!json_is_string(value))
+            return problem_set(r->problem, 400, "messages", NULL, "a part of type text has no text");
+        return lines_add(&r->lines, value, r->problem);
+    }
+    if (is_text(type, "image_url") || is_text(type, "input_image")) {
+        if (r->role != ROLE_USER)
+            return problem_set(r->problem, 400, "messages", NULL, "only a user's message may hold an image");
+        return request_image(r->inquiry, json_object_get(part, "image_url"), "messages", r->rules,
+                             r->problem);
+    }
+    if (json_is_string(type))
+        return problem_set(r->problem, 400, "messages", "unsupported_parameter",
+                           "a part of type %.40s: only text and image_url are known",
+                           json_string_value(type));
+    return problem_set(r->problem, 400, "messages", NULL,
+                       "a part of a message must be an object with a type");
+}
+
+/* The text of a message becomes a line; an image becomes the inquiry's. */
+static bool add_content(struct reading *r, const json_t *message)
+{
+    const json_t *content = field_get(message, "content"), *part;
+    size_t i;
+
+    if (content == NULL) return true; /* as of assistants that called a tool */
+    if (json_is_string(content)) return lines_add(&r->lines, content, r->problem);
+    if (!json_is_array(content))
+        return problem_set(r->problem, 400, "messages", NULL,
+                           "a message's content must be a text or a list of parts");
+    json_array_foreach(content, i, part)
+    {
+        if (!add_part(r, part)) return false;
+    }
+    return true;
+}
+
+/* The question and its answer, which is taken over. */
+static bool add_turn(struct reading *r, char *answer)
+{
+    struct inquiry *o = r->inquiry;
+
+    if (o->n_turns == r->capacity) {
+        size_t more = r->capacity == 0 ? 8 : 2 * r->capacity;
+        struct inquiry_turn *turns = realloc(o->turns, more * sizeof *turns);
+
+        if (turns == NULL) {
+            free(answer);
+            return problem_no_memory(r->problem);
+        }
+        o->turns = turns;
+        r->capacity = more;
+    }
+    o->turns[o->n_turns++] = (struct inquiry_turn){ o->question != NULL ? o->question : strdup(""), answer };
+    o->question = NULL;
+    return o->turns[o->n_turns - 1].question != NULL || problem_no_memory(r->problem);
+}
+
+/* What was said by one role is complete. */
+static bool end_role(struct reading *r)
+{
+    char *text = r->lines.text != NULL ? r->lines.text : strdup("");
+
+    r->lines = (struct lines){ 0 };
+    if (text == NULL) return problem_no_memory(r->problem);
+    if (r->role == ROLE_SYSTEM) r->inquiry->system = text;
+    if (r->role == ROLE_USER) r->inquiry->question = text;
+    if (r->role == ROLE_ASSISTANT) return add_turn(r, text);
+    if (r->role == ROLE_NONE) free(text);
+    return true;
+}
+
+static enum role role_of(const json_t *message)
+{
+    const json_t *role = json_object_get(message, "role");
+
+    if (is_text(role, "system") || is_text(role, "developer")) return ROLE_SYSTEM;
+    if (is_text(role, "user")) return ROLE_USER;
+    return is_text(role, "assistant") ? ROLE_ASSISTANT : ROLE_NONE;
+}
+
+static bool add_message(struct reading *r, size_t i, const json_t *message)
+{
+    enum role role = role_of(message);
+
+    if (role == ROLE_NONE)
+        return problem_set(r->problem, 400, "messages", NULL,
+                           "message %zu: its role must be system, developer, user or assistant", i);
+    if (role != r->role) {
+        if (role == ROLE_SYSTEM && r->role != ROLE_NONE)
+            return problem_set(r->problem, 400, "messages", NULL,
+                               "message %zu: a system message stands before all others", i);
+        if (!end_role(r)) return false;
+        r->role = role;
+    }
+    return add_content(r, message);
+}
+
+bool request_messages(struct inquiry *o, const json_t *messages, const struct request_rules *rules,
+                      struct problem *p)
+{
+    struct reading r = { .inquiry = o, .rules = rules, .problem = p };
+    const json_t *message;
+    bool ok = true;
+    size_t i;
+
+    if (!json_is_array(messages) || json_array_size(messages) == 0)
+        return problem_set(p, 400, "messages", NULL, "messages must be a list of messages");
+    json_array_foreach(messages, i, message)
+    {
+        ok = ok && add_message(&r, i, message);
+    }
+    if (ok && r.role != ROLE_USER)
+        ok = problem_set(p, 400, "messages", NULL, "the last message must be a user's");
+    if (ok) return end_role(&r);
+    free(r.lines.text);
+    return false;
+}
+
+/* ---- the whole request ----------------------------------------------------------------------------------------- */
+
+static bool is_asked_for(const json_t *value)
+{
+    if (json_is_array(value)) return json_array_size(value) > 0;
+    if (json_is_object(value)) return json_object_size(value) > 0;
+    if (json_is_number(value)) return json_number_value(value) != 0;
+    return value != NULL && !json_is_false(value);
+}
+
+/* What would change the answer, and is not had. */
+static bool refuse_unsupported(const json_t *body, struct problem *p)
+{
+    static const char *const names[] = { "tools",      "functions",        "audio",
+                                         "logit_bias", "presence_penalty", "frequency_penalty" };
+    const json_t *format = field_get(body, "response_format"), *modality;
+    size_t k;
+
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++)
+        if (is_asked_for(field_get(body, names[i])))
+            return problem_set(p, 400, names[i], "unsupported_parameter", "%s cannot be had here", names[i]);
+    if (format != NULL && !is_text(json_object_get(format, "type"), "text"))
+        return problem_set(p, 400, "response_format", "unsupported_parameter",
+                           "response_format may only be {\"type\": \"text\"}");
+    json_array_foreach(field_get(body, "modalities"), k, modality)
+    {
+        if (!is_text(modality, "text"))
+            return problem_set(p, 400, "modalities", "unsupported_parameter", "answers are text");
+    }
+    return true;
+}
+
+static bool read_wishes(struct chat_request *r, const json_t *body, struct problem *p)
+{
+    int64_t n = 1, best_of = 1, top = 0;
+    const json_t *options = field_get(body, "stream_options");
+
+    if (!field_int(body, "n", 1, INT32_MAX, &n, p) ||
+        !field_int(body, "best_of", 1, INT32_MAX, &best_of, p) ||
+        !field_bool(body, "stream", &r->stream, p) || !field_bool(body, "logprobs", &r->logprobs, p) ||
+        !field_int(body, "top_logprobs", 0, SPHINX_TOP_MAX, &top, p))
+        return false;
+    if (n > 1 || best_of > 1)
+        return problem_set(p, 400, n > 1 ? "n" : "best_of", "unsupported_parameter",
+                           "one answer is given to a request");
+    if (top > 0 && !r->logprobs)
+        return problem_set(p, 400, "top_logprobs", NULL, "top_logprobs needs logprobs to be true");
+    if (options != NULL && !json_is_object(options))
+        return problem_set(p, 400, "stream_options", NULL, "stream_options must be an object");
+    if (options != NULL && !field_bool(options, "include_usage", &r->usage, p)) return false;
+    r->inquiry.tokens = r->logprobs;
+    r->inquiry.ask.n_top = (int)top;
+    return true;
+}
+
+void chat_request_free(struct chat_request *r)
+{
+    inquiry_free(&r->inquiry);
+}
+
+bool chat_request_read(struct chat_request *r, const char *body, size_t size,
+                       const struct request_rules *rules, struct problem *p)
+{
+    json_t *o = json_body(body, size, p);
+    bool ok;
+
+    *r = (struct chat_request){ 0 };
+    if (o == NULL) return false;
+    ok = refuse_unsupported(o, p) && request_sampling(&r->inquiry, o, rules, p) && read_wishes(r, o, p) &&
+         request_messages(&r->inquiry, json_object_get(o, "messages"), rules, p);
+    json_decref(o);
+    if (!ok) chat_request_free(r);
+    return ok;
+}

@@ -1,0 +1,543 @@
+/* engine.c - see engine.h. */
+#include "serve/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/report.h"
+
+struct slot {
+    struct engine *engine;
+    sphinx_session *session;
+    enum slot_state state;
+    struct ticket *ticket;
+    bool has_image; /* what the session remembers */
+    struct digest image_key;
+    uint64_t used; /* number of its last ticket; 0: none yet */
+};
+
+struct engine {
+    sphinx_batch *batch;
+    struct slot *slots;
+    int n_slots;
+    size_t queue_max, image_bytes_max;
+
+    pthread_mutex_t lock;
+    pthread_cond_t work; /* for both threads */
+    struct ticket *first, **last;
+    size_t n_waiting, n_running, image_bytes;
+    uint64_t n_tickets;
+    bool refuses, ends;
+    struct engine_totals totals;
+
+    pthread_t answering, encoding;
+    bool started;
+};
+
+/* ---- ends ---------------------------------------------------------------------------------------------------- */
+
+static double timing_of(const sphinx_answer *a, const char *stage)
+{
+    for (size_t i = 0; i < a->n_timings; i++)
+        if (strcmp(a->timings[i].stage, stage) == 0) return a->timings[i].seconds;
+    return 0;
+}
+
+/* Under the lock. */
+static void count_answer(struct engine_totals *t, const struct ticket *ticket, const sphinx_answer *a)
+{
+    t->answered += a->finish != SPHINX_FINISH_CANCELLED;
+    t->cancelled += a->finish == SPHINX_FINISH_CANCELLED;
+    t->prompt_tokens += a->prompt_tokens + a->image_tokens;
+    t->cached_tokens += a->cached_tokens;
+    t->image_tokens += a->image_tokens;
+    t->completion_tokens += a->n_tokens;
+    if (ticket->inquiry.image != NULL) *(a->image_cached ? &t->images_cached : &t->images_encoded) += 1;
+    t->seconds_queue += ticket->admitted - ticket->submitted;
+    t->seconds_encode += timing_of(a, "encode");
+    t->seconds_prefill += timing_of(a, "prefill");
+    t->seconds_decode += timing_of(a, "decode");
+}
+
+static void count_end(struct engine_totals *t, const struct ticket *ticket, const sphinx_answer *a,
+                      const sphinx_error *error)
+{
+    if (a != NULL)
+        count_answer(t, ticket, a);
+    else if (error->code == SPHINX_CANCELLED)
+        t->cancelled++;
+    else
+        t->failed++;
+}
+
+/* Under the lock: the engine lets go of the ticket. */
+static void end_ticket(struct engine *e, struct ticket *t, sphinx_answer *answer, const sphinx_error *error)
+{
+    count_end(&e->totals, t, answer, error);
+    e->image_bytes -= t->inquiry.image_bytes;
+    ticket_end(t, answer, error);
+    ticket_drop(t);
+}
+
+static const sphinx_error was_cancelled = { SPHINX_CANCELLED, "cancelled" };
+
+/* ---- admission, under the lock --------------------------------------------------------------------------------- */
+
+/* How many turns of the ticket's dialogue the slot's session has already. */
+static size_t equal_turns(const struct slot *s, const struct inquiry *o)
+{
+    const char *question, *answer;
+    size_t n = 0;
+
+    while (n < o->n_turns && sphinx_session_turn(s->session, n, &question, &answer) &&
+           strcmp(question, o->turns[n].question) == 0 && strcmp(answer, o->turns[n].answer) == 0)
+        n++;
+    return n;
+}
+
+static bool same_image(const struct slot *s, const struct inquiry *o)
+{
+    if (s->used == 0 || s->has_image != (o->image != NULL)) return false;
+    return !s->has_image || digest_equal(&s->image_key, &o->image_key);
+}
+
+/* Whether a is the better place than b (NULL: none yet): one that remembers more; one that forgets nothing; one that was unused longest. */
+static bool is_better(const struct slot *a, const struct slot *b, const struct inquiry *o)
+{
+    size_t turns_a, turns_b;
+
+    if (b == NULL) return true;
+    turns_a = same_image(a, o) ? 1 + equal_turns(a, o) : 0;
+    turns_b = same_image(b, o) ? 1 + equal_turns(b, o) : 0;
+    return turns_a != turns_b ? turns_a > turns_b : a->used < b->used;
+}
+
+static struct slot *find_slot(struct engine *e, const struct inquiry *o)
+{
+    struct slot *best = NULL;
+
+    for (int i = 0; i < e->n_slots; i++) {
+        struct slot *s = &e->slots[i];
+
+        if (s->state == SLOT_IDLE && is_better(s, best, o)) best = s;
+    }
+    return best;
+}
+
+static void tell_queue(struct engine *e)
+{
+    size_t ahead = 0;
+
+    for (struct ticket *t = e->first; t != NULL; t = t->next, ahead++)
+        ticket_tell_progress(t, "queue", "", t->ahead - ahead, t->ahead);
+}
+
+static struct ticket *dequeue(struct engine *e)
+{
+    struct ticket *t = e->first;
+
+    e->first = t->next;
+    if (e->first == NULL) e->last = &e->first;
+    e->n_waiting--;
+    return t;
+}
+
+static void admit(struct engine *e)
+{
+    bool moved = false;
+
+    while (e->first != NULL) {
+        struct slot *s = find_slot(e, &e->first->inquiry);
+
+        if (s == NULL) break;
+        s->ticket = dequeue(e);
+        s->ticket->admitted = clock_seconds();
+        s->used = s->ticket->number;
+        s->state = s->ticket->inquiry.image != NULL ? SLOT_TO_ENCODE : SLOT_READY;
+        e->n_running++;
+        moved = true;
+    }
+    if (!moved) return;
+    tell_queue(e);
+    pthread_cond_broadcast(&e->work);
+}
+
+/* The slot is free again. */
+static void vacate(struct engine *e, struct slot *s, sphinx_answer *answer, const sphinx_error *error)
+{
+    struct ticket *t = s->ticket;
+
+    s->ticket = NULL;
+    s->state = SLOT_IDLE;
+    e->n_running--;
+    end_ticket(e, t, answer, error);
+    admit(e);
+}
+
+bool engine_submit(struct engine *e, struct ticket *t, struct problem *p)
+{
+    bool ok = false;
+
+    pthread_mutex_lock(&e->lock);
+    if (e->refuses) {
+        problem_set(p, 503, NULL, "shutting_down", "the server is ending");
+    } else if (e->n_waiting >= e->queue_max && find_slot(e, &t->inquiry) == NULL) {
+        problem_set(p, 503, NULL, "queue_full", "%zu requests are waiting already: try again later",
+                    e->n_waiting);
+    } else if (t->inquiry.image_bytes > 0 && e->image_bytes > 0 &&
+               t->inquiry.image_bytes > e->image_bytes_max - e->image_bytes) {
+        problem_set(p, 503, NULL, "queue_full", "too many large images are waiting: try again later");
+    } else {
+        ticket_hold(t);
+        t->submitted = clock_seconds();
+        t->number = ++e->n_tickets;
+        t->next = NULL;
+        t->ahead = e->n_waiting + 1; /* itself, so that it counts down to 0 when it is admitted */
+        *e->last = t;
+        e->last = &t->next;
+        e->n_waiting++;
+        e->image_bytes += t->inquiry.image_bytes;
+        admit(e);
+        if (e->first != NULL) ticket_tell_progress(t, "queue", "", 0, t->ahead);
+        ok = true;
+    }
+    e->totals.refused += !ok;
+    pthread_mutex_unlock(&e->lock);
+    return ok;
+}
+
+void engine_cancel(struct engine *e, struct ticket *t)
+{
+    struct ticket **at;
+
+    atomic_store(&t->cancelled, true);
+    pthread_mutex_lock(&e->lock);
+    for (at = &e->first; *at != NULL && *at != t;) at = &(*at)->next;
+    if (*at != NULL) {
+        *at = t->next;
+        if (t->next == NULL) e->last = at;
+        e->n_waiting--;
+        end_ticket(e, t, NULL, &was_cancelled);
+    }
+    pthread_mutex_unlock(&e->lock);
+}
+
+void engine_refuse(struct engine *e)
+{
+    pthread_mutex_lock(&e->lock);
+    e->refuses = true;
+    pthread_mutex_unlock(&e->lock);
+}
+
+size_t engine_busy(struct engine *e)
+{
+    size_t n;
+
+    pthread_mutex_lock(&e->lock);
+    n = e->n_waiting + e->n_running;
+    pthread_mutex_unlock(&e->lock);
+    return n;
+}
+
+int engine_slots(const struct engine *e)
+{
+    return e->n_slots;
+}
+
+size_t engine_queue_max(const struct engine *e)
+{
+    return e->queue_max;
+}
+
+void engine_look(struct engine *e, struct slot_view *views, struct engine_totals *totals)
+{
+    double now = clock_seconds();
+
+    pthread_mutex_lock(&e->lock);
+    *totals = e->totals;
+    totals->waiting = e->n_waiting;
+    totals->running = e->n_running;
+    for (int i = 0; i < e->n_slots && views != NULL; i++) {
+        const struct slot *s = &e->slots[i];
+
+        views[i] = (struct slot_view){ s->state, s->ticket != NULL ? now - s->ticket->admitted : 0, 0 };
+        if (s->ticket == NULL) continue;
+        pthread_mutex_lock(&s->ticket->lock);
+        views[i].bytes = s->ticket->size;
+        pthread_mutex_unlock(&s->ticket->lock);
+    }
+    pthread_mutex_unlock(&e->lock);
+}
+
+/* ---- what sessions tell ---------------------------------------------------------------------------------------- */
+
+/* In the thread that does the session's work: see invariant 4. */
+static void on_progress(void *user, const char *stage, uint64_t done, uint64_t total)
+{
+    struct slot *s = user;
+    bool encodes = strcmp(stage, "prefill") != 0;
+
+    if (atomic_load(&s->ticket->cancelled)) sphinx_session_cancel(s->session);
+    ticket_tell_progress(s->ticket, encodes ? "encode" : stage, encodes ? stage : "", done, total);
+}
+
+static int on_piece(void *user, const char *text, size_t size)
+{
+    struct ticket *t = user;
+
+    ticket_tell_text(t, text, size);
+    return atomic_load(&t->cancelled);
+}
+
+static void on_token(void *user, const sphinx_candidate *token, const sphinx_candidate *top, int n_top)
+{
+    ticket_tell_token(user, token, top, n_top);
+}
+
+/* ---- encoding -------------------------------------------------------------------------------------------------- */
+
+/* The slot whose ticket came first among those in a state; NULL: none. */
+static struct slot *next_in(struct engine *e, enum slot_state state)
+{
+    struct slot *first = NULL;
+
+    for (int i = 0; i < e->n_slots; i++) {
+        struct slot *s = &e->slots[i];
+
+        if (s->state == state && (first == NULL || s->ticket->number < first->ticket->number)) first = s;
+    }
+    return first;
+}
+
+/* Under the lock, which it gives up while the image is encoded. */
+static void encode(struct engine *e, struct slot *s)
+{
+    const struct inquiry *o = &s->ticket->inquiry;
+    sphinx_error error = was_cancelled;
+
+    s->state = SLOT_ENCODING;
+    pthread_mutex_unlock(&e->lock);
+    if (!atomic_load(&s->ticket->cancelled)) sphinx_session_image(s->session, o->image, &error);
+    pthread_mutex_lock(&e->lock);
+    if (error.code != SPHINX_OK) {
+        vacate(e, s, NULL, &error);
+        return;
+    }
+    s->has_image = true;
+    s->image_key = o->image_key;
+    s->state = SLOT_READY;
+    pthread_cond_broadcast(&e->work);
+}
+
+static void *encode_all(void *user)
+{
+    struct engine *e = user;
+
+    pthread_mutex_lock(&e->lock);
+    while (!e->ends) {
+        struct slot *s = next_in(e, SLOT_TO_ENCODE);
+
+        if (s != NULL)
+            encode(e, s);
+        else
+            pthread_cond_wait(&e->work, &e->lock);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return NULL;
+}
+
+/* ---- answering ------------------------------------------------------------------------------------------------- */
+
+/* The session as the inquiry has it: its image is there already. */
+static sphinx_status prepare(struct slot *s, sphinx_error *error)
+{
+    const struct inquiry *o = &s->ticket->inquiry;
+    sphinx_status st;
+
+    if (o->image == NULL && s->has_image) sphinx_session_image_clear(s->session);
+    s->has_image = o->image != NULL;
+    sphinx_session_clear(s->session);
+    st = sphinx_session_system(s->session, o->system, error);
+    for (size_t i = 0; i < o->n_turns && st == SPHINX_OK; i++)
+        st = sphinx_session_append(s->session, o->turns[i].question, o->turns[i].answer, error);
+    return st;
+}
+
+static sphinx_status join(struct engine *e, struct slot *s, sphinx_error *error)
+{
+    const struct inquiry *o = &s->ticket->inquiry;
+    sphinx_ask_options ask = o->ask;
+    sphinx_status st = prepare(s, error);
+
+    ask.stop = (const char *const *)o->stops;
+    ask.piece = on_piece;
+    ask.token = o->tokens ? on_token : NULL;
+    ask.user = s->ticket;
+    return st == SPHINX_OK ? sphinx_batch_add(e->batch, s->session, o->question, &ask, error) : st;
+}
+
+/* Under the lock, which it gives up meanwhile. */
+static void join_ready(struct engine *e)
+{
+    struct slot *s;
+
+    while ((s = next_in(e, SLOT_READY)) != NULL) {
+        sphinx_error error = { 0 };
+        sphinx_status st;
+
+        s->state = SLOT_ANSWERING;
+        pthread_mutex_unlock(&e->lock);
+        st = join(e, s, &error);
+        pthread_mutex_lock(&e->lock);
+        if (st != SPHINX_OK) vacate(e, s, NULL, &error);
+    }
+}
+
+static bool is_answering(const struct engine *e)
+{
+    for (int i = 0; i < e->n_slots; i++)
+        if (e->slots[i].state == SLOT_ANSWERING) return true;
+    return false;
+}
+
+static struct slot *slot_of(struct engine *e, const sphinx_session *session)
+{
+    struct slot *s = e->slots;
+
+    while (s->session != session) s++;
+    return s;
+}
+
+static void pass_on_cancels(struct engine *e)
+{
+    for (int i = 0; i < e->n_slots; i++) {
+        struct slot *s = &e->slots[i];
+
+        if (s->state == SLOT_ANSWERING && atomic_load(&s->ticket->cancelled))
+            sphinx_session_cancel(s->session);
+    }
+}
+
+/* Under the lock, which it gives up during the step. */
+static void step(struct engine *e)
+{
+    sphinx_session *session;
+    sphinx_answer *answer;
+    sphinx_error error = { 0 };
+
+    pass_on_cancels(e);
+    pthread_mutex_unlock(&e->lock);
+    sphinx_batch_step(e->batch);
+    pthread_mutex_lock(&e->lock);
+    e->totals.steps++;
+    while (sphinx_batch_take(e->batch, &session, &answer, &error))
+        vacate(e, slot_of(e, session), answer, &error);
+}
+
+static void *answer_all(void *user)
+{
+    struct engine *e = user;
+
+    pthread_mutex_lock(&e->lock);
+    while (!e->ends) {
+        join_ready(e);
+        if (is_answering(e))
+            step(e);
+        else if (!e->ends)
+            pthread_cond_wait(&e->work, &e->lock);
+    }
+    pthread_mutex_unlock(&e->lock);
+    return NULL;
+}
+
+/* ---- opening and closing ----------------------------------------------------------------------------------------- */
+
+static enum status open_slots(struct engine *e, sphinx_model *model, const struct engine_options *o,
+                              struct err *err)
+{
+    sphinx_error error = { 0 };
+
+    e->slots = calloc((size_t)o->slots, sizeof *e->slots);
+    if (e->slots == NULL) return err_no_memory(err, "slots");
+    for (int i = 0; i < o->slots; i++) {
+        sphinx_session_options options = o->session;
+        struct slot *s = &e->slots[i];
+
+        options.report = (sphinx_report){ .progress = on_progress, .user = s };
+        s->engine = e;
+        if (sphinx_session_open(&s->session, model, &options, &error) != SPHINX_OK)
+            return err_set(err, (enum status)error.code, "%s", error.text);
+        e->n_slots++;
+    }
+    if (sphinx_batch_open(&e->batch, model, 0, &error) != SPHINX_OK)
+        return err_set(err, (enum status)error.code, "%s", error.text);
+    return STATUS_OK;
+}
+
+static enum status start(struct engine *e, struct err *err)
+{
+    if (pthread_create(&e->answering, NULL, answer_all, e) != 0)
+        return err_set(err, STATUS_IO, "no thread can be started");
+    if (pthread_create(&e->encoding, NULL, encode_all, e) != 0) {
+        pthread_mutex_lock(&e->lock);
+        e->ends = true;
+        pthread_cond_broadcast(&e->work);
+        pthread_mutex_unlock(&e->lock);
+        pthread_join(e->answering, NULL);
+        return err_set(err, STATUS_IO, "no thread can be started");
+    }
+    e->started = true;
+    return STATUS_OK;
+}
+
+enum status engine_open(struct engine **engine, sphinx_model *model, const struct engine_options *o,
+                        struct err *err)
+{
+    struct engine *e = calloc(1, sizeof *e);
+    enum status st;
+
+    *engine = e;
+    if (e == NULL) return err_no_memory(err, "engine");
+    pthread_mutex_init(&e->lock, NULL);
+    pthread_cond_init(&e->work, NULL);
+    e->last = &e->first;
+    e->queue_max = o->queue_max;
+    e->image_bytes_max = o->image_bytes_max;
+    st = open_slots(e, model, o, err);
+    if (st == STATUS_OK) st = start(e, err);
+    if (st == STATUS_OK) return STATUS_OK;
+    engine_close(e);
+    *engine = NULL;
+    return st;
+}
+
+void engine_stop(struct engine *e)
+{
+    if (!e->started) return;
+    e->started = false;
+    pthread_mutex_lock(&e->lock);
+    e->refuses = e->ends = true;
+    for (int i = 0; i < e->n_slots; i++)
+        if (e->slots[i].ticket != NULL) atomic_store(&e->slots[i].ticket->cancelled, true);
+    pthread_cond_broadcast(&e->work);
+    pthread_mutex_unlock(&e->lock);
+    pthread_join(e->answering, NULL);
+    pthread_join(e->encoding, NULL);
+    pthread_mutex_lock(&e->lock);
+    while (e->first != NULL) end_ticket(e, dequeue(e), NULL, &was_cancelled);
+    for (int i = 0; i < e->n_slots; i++)
+        if (e->slots[i].ticket != NULL) vacate(e, &e->slots[i], NULL, &was_cancelled);
+    pthread_mutex_unlock(&e->lock);
+}
+
+void engine_close(struct engine *e)
+{
+    if (e == NULL) return;
+    engine_stop(e);
+    sphinx_batch_close(e->batch);
+    for (int i = 0; i < e->n_slots; i++) sphinx_session_close(e->slots[i].session);
+    free(e->slots);
+    pthread_cond_destroy(&e->work);
+    pthread_mutex_destroy(&e->lock);
+    free(e);
+}

@@ -1,0 +1,74 @@
+/* inquiry.c - see inquiry.h. */
+#include "serve/inquiry.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "text/conversation.h"
+
+void inquiry_free(struct inquiry *o)
+{
+    for (size_t i = 0; i < o->n_turns; i++) {
+        free(o->turns[i].question);
+        free(o->turns[i].answer);
+    }
+    for (size_t i = 0; i < o->ask.n_stop; i++) free(o->stops[i]);
+    free(o->turns);
+    free(o->stops);
+    free(o->system);
+    free(o->question);
+    sphinx_image_close(o->image);
+    *o = (struct inquiry){ 0 };
+}
+
+bool inquiry_set_image(struct inquiry *o, const void *data, size_t size,
+                       const sphinx_session_options *options, struct problem *p)
+{
+    struct digest_maker m;
+    sphinx_error error = { 0 };
+    int width, height;
+
+    if (sphinx_image_open(&o->image, data, size, "the image", options, &error) != SPHINX_OK)
+        return problem_of(p, &error, "messages", "invalid_image");
+    sphinx_image_size(o->image, &width, &height);
+    o->image_bytes = (size_t)width * (size_t)height * 3;
+    digest_begin(&m);
+    digest_add(&m, data, size);
+    digest_end(&m, &o->image_key);
+    return true;
+}
+
+static bool check_length(const struct inquiry *o, const sphinx_model *model, const sphinx_model_info *info,
+                         struct problem *p)
+{
+    struct conv_turn turn = { o->question, NULL, NULL };
+    size_t words = o->image != NULL ? (size_t)info->image_words : 0, size, n;
+    sphinx_error error = { 0 };
+    struct err e = { 0 };
+    int32_t *ids;
+    char *text;
+
+    if (conv_render(o->system, &turn, 1, &text, &size, &e) != STATUS_OK)
+        return problem_set(p, e.code == STATUS_BAD_ARGUMENT ? 400 : 500, "messages", NULL, "%s", e.text);
+    sphinx_tokenize(model, text, size, true, &ids, &n, &error);
+    free(text);
+    if (error.code != SPHINX_OK) return problem_of(p, &error, "messages", NULL);
+    free(ids);
+    if (words + n < (size_t)info->context) return true;
+    return problem_set(p, 400, "messages", "context_length_exceeded",
+                       "the last question takes %zu tokens%s: the context holds %d", words + n,
+                       words > 0 ? " with the image's words" : "", info->context);
+}
+
+bool inquiry_check(const struct inquiry *o, const sphinx_model *model, struct problem *p)
+{
+    sphinx_model_info info;
+
+    sphinx_model_get_info(model, &info);
+    if (o->image != NULL && !info.sees)
+        return problem_set(p, 400, "messages", "no_vision",
+                           "the model is a language model only: it cannot look at an image");
+    if (o->question[0] == '\0' && o->image == NULL)
+        return problem_set(p, 400, "messages", NULL, "the last question is empty");
+    return check_length(o, model, &info, p);
+}

@@ -1,0 +1,40 @@
+/*
+ * inquiry.h - what a client wants answered: a dialogue, perhaps an image, and how to answer. Made by the parsers of requests, read by the
+ * engine.
+ */
+#ifndef SPHINX_SERVE_INQUIRY_H
+#define SPHINX_SERVE_INQUIRY_H
+
+#include "core/digest.h"
+#include "serve/problem.h"
+#include "sphinx.h"
+
+struct inquiry_turn {
+    char *question, *answer;
+};
+
+/* Everything in it belongs to it. */
+struct inquiry {
+    char *system; /* NULL: upstream's sentence */
+    struct inquiry_turn *turns;
+    size_t n_turns;
+    char *question;
+    sphinx_image *image;     /* NULL: none */
+    struct digest image_key; /* of the file's bytes */
+    size_t image_bytes;      /* that it takes in memory */
+    sphinx_ask_options ask;  /* without callbacks */
+    char **stops;            /* ask.stop */
+    bool tokens;             /* each token is wanted, with ask.n_top others */
+};
+
+void inquiry_free(struct inquiry *o); /* accepts a zeroed one */
+
+/* Decodes the image file `data` into the inquiry. `options` are those of the engine's sessions. */
+bool inquiry_set_image(struct inquiry *o, const void *data, size_t size,
+                       const sphinx_session_options *options, struct problem *p);
+
+/* What is wrong with the inquiry as a whole, before it waits for its turn: an image for a model that is blind, a question that is longer than the
+ * context. */
+bool inquiry_check(const struct inquiry *o, const sphinx_model *model, struct problem *p);
+
+#endif
