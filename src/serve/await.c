@@ -36,13 +36,14 @@ static bool is_wanted(const struct exchange *x, struct problem *p)
 {
     if (watch_is_gone(x->fd)) return problem_set(p, 408, NULL, NULL, "the client is gone");
     if (clock_seconds() - x->began <= x->server->seconds_request) return true;
-    return problem_set(p, 408, NULL, "timeout", "the answer took more than %d seconds",
+    return problem_set(p, 408, NULL, "timeout", "the answer took more than %g seconds",
                        x->server->seconds_request);
 }
 
 bool await_news(struct exchange *x, struct ticket_news *news, struct problem *p)
 {
-    if (ticket_wait(x->ticket, look_seconds, news) || is_wanted(x, p)) return true;
+    ticket_wait(x->ticket, look_seconds, news);
+    if (news->ended || is_wanted(x, p)) return true;
     engine_cancel(x->server->engine, x->ticket);
     return false;
 }

@@ -420,6 +420,7 @@ void serve_stop(struct server *s)
 {
     if (atomic_exchange(&s->stops, true)) return;
     MHD_quiesce_daemon(s->daemon);
+    shutdown(s->fd, SHUT_RDWR); /* who comes now is refused, not left waiting */
     engine_refuse(s->engine);
 }
 

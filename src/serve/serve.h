@@ -43,8 +43,8 @@ struct serve_options {
     const char *web_path;                  /* folder of the page, instead of the one in the program */
     size_t body_max;                       /* bytes of a request; 32 MiB */
     int slots, queue_max, connections_max; /* 4, 64, 256 */
-    int seconds_request;                   /* that an answer may take in all; 600 */
-    int seconds_receive;                   /* that a request may take to arrive, a client to read on; 60 */
+    double seconds_request;                /* that an answer may take in all; 600 */
+    double seconds_receive;                /* that a request may take to arrive, a client to read on; 60 */
     sphinx_session_options session;
     sphinx_ask_options ask; /* what requests do not say */
     bool seed_given;

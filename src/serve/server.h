@@ -22,7 +22,7 @@ struct server {
     char *model_name, *media_path, *web_path;
     struct request_rules rules;
     size_t body_max, bodies_max; /* of one request, of all at once */
-    int seconds_request;
+    double seconds_request;
     double opened; /* seconds since 1970 */
 
     struct guard guard;

@@ -28,7 +28,11 @@ static void *run(void *user)
     pthread_mutex_lock(&w->lock);
     while (!w->ends) {
         clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_sec++;
+        until.tv_nsec += (long)(w->seconds < 4 ? w->seconds * 0.25e9 : 1e9 - 1);
+        if (until.tv_nsec >= 1000000000L) {
+            until.tv_nsec -= 1000000000L;
+            until.tv_sec++;
+        }
         pthread_cond_timedwait(&w->wake, &w->lock, &until);
         cut_off(w);
     }

@@ -65,7 +65,7 @@ usage bench "--prefill '3,': numbers of positions, separated by commas" -m $tiny
 usage bench "--prefill '0': numbers of positions, separated by commas" -m $tiny/llama_ens --prefill 0
 
 # Commands that are still to come are known, and say so.
-for command in serve segment; do
+for command in segment; do
     fails 1 "$command: this version does not have the command yet" "$command" --any option
     runs 0 help "$command"
     contains "$tmp/out" "This version does not have it yet."
