@@ -113,6 +113,8 @@ static int open_server(struct serve_command *c, struct settings *s)
                                .tls_key = s->tls_key,
                                .media_path = s->media_path,
                                .web_path = s->web_path,
+                               .image_api = s->image_api,
+                               .image_api_key = s->image_api_key,
                                .body_max = s->body_max,
                                .slots = s->parallel,
                                .queue_max = s->queue,

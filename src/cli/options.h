@@ -68,8 +68,8 @@ struct settings {
     unsigned scenes;
     unsigned synth_tasks; /* bit i for enum task i; 0: all */
     bool delta, allow_missing;
-    const char *host, *alias, *api_key_file, *tls_certificate, *tls_key, *media_path, *web_path,
-        *log_format; /* of serve */
+    const char *host, *alias, *api_key_file, *tls_certificate, *tls_key, *media_path, *web_path, *image_api,
+        *image_api_key, *log_format; /* of serve */
     int port, parallel, queue, connections, timeout, timeout_read, timeout_drain;
     size_t body_max;
     struct text_list api_keys, origins, allowed_hosts;

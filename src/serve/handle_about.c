@@ -119,7 +119,7 @@ void handle_props(struct exchange *x)
     json_object_set_new(o, "version", json_string(sphinx_version()));
     json_object_set_new(o, "slots", json_integer(engine_slots(s->engine)));
     json_object_set_new(o, "sam", json_null());
-    json_object_set_new(o, "image_api", json_false());
+    json_object_set_new(o, "image_api", json_boolean(s->image_api != NULL));
     json_object_set_new(o, "key_needed", json_boolean(s->guard.n_keys > 0));
     json_object_set_new(o, "limits", limits_json(s));
     json_object_set_new(o, "defaults", defaults_json(s));

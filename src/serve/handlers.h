@@ -25,6 +25,9 @@ void handle_template(struct exchange *x);
 /* handle_ground.c */
 void handle_ground(struct exchange *x);
 
+/* handle_image.c */
+void handle_image(struct exchange *x);
+
 /* web_files.c */
 void handle_web(struct exchange *x);
 

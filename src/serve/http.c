@@ -386,6 +386,8 @@ static enum status open_server(struct server *s, const struct serve_options *o, 
     if (st == STATUS_OK) st = guard_init(&s->guard, o->allowed_hosts, o->origins, o->keys, e);
     if (st == STATUS_OK)
         st = watch_init(&s->watch, o->seconds_receive > 0 ? o->seconds_receive : RECEIVE_SECONDS, e);
+    if (st == STATUS_OK && o->image_api != NULL)
+        st = image_api_open(&s->image_api, o->image_api, o->image_api_key, s->seconds_request, e);
     if (st == STATUS_OK) st = engine_open(&s->engine, s->model, &engine, e);
     if (st == STATUS_OK) st = start_listening(s, o, e);
     return st;
@@ -439,6 +441,7 @@ void serve_close(struct server *s)
     engine_close(s->engine);
     watch_free(&s->watch);
     guard_free(&s->guard);
+    image_api_close(s->image_api);
     sem_destroy(&s->decoders);
     pthread_mutex_destroy(&s->access_lock);
     free(s->model_name);

@@ -52,7 +52,9 @@ static const char *type_of(unsigned status)
     case 404:
     case 405: return "not_found_error";
     case 408: return "timeout_error";
-    case 500: return "server_error";
+    case 500:
+    case 502:
+    case 504: return "server_error";
     case 501: return "not_supported_error";
     case 503: return "unavailable_error";
     default: return "invalid_request_error";

@@ -15,6 +15,7 @@ const struct route routes[] = {
     { "GET", "/v1/models/", false, true, handle_model },
     { "POST", "/v1/chat/completions", false, false, handle_chat },
     { "POST", "/v1/ground", false, false, handle_ground },
+    { "POST", "/v1/images/generations", false, false, handle_image },
     { "POST", "/tokenize", false, true, handle_tokenize },
     { "POST", "/detokenize", false, true, handle_detokenize },
     { "POST", "/apply-template", false, true, handle_template },

@@ -40,8 +40,10 @@ struct serve_options {
         *allowed_hosts; /* names by which the server is called, besides localhost and addresses; "*": all */
     const char *tls_certificate, *tls_key; /* PEM files; NULL: no TLS */
     const char *media_path;                /* folder of file:// images; NULL: they are refused */
-    const char *web_path;                  /* folder of the page, instead of the one in the program */
-    size_t body_max;                       /* bytes of a request; 32 MiB */
+    const char *image_api,
+        *image_api_key;   /* server that makes pictures of texts (image_api.h), and its key; NULL: none */
+    const char *web_path; /* folder of the page, instead of the one in the program */
+    size_t body_max;      /* bytes of a request; 32 MiB */
     int slots, queue_max, connections_max; /* 4, 64, 256 */
     double seconds_request;                /* that an answer may take in all; 600 */
     double seconds_receive;                /* that a request may take to arrive, a client to read on; 60 */

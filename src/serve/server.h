@@ -13,6 +13,7 @@
 #include "serve/chat_request.h"
 #include "serve/engine.h"
 #include "serve/guard.h"
+#include "serve/image_api.h"
 #include "serve/serve.h"
 #include "serve/watch.h"
 
@@ -28,6 +29,7 @@ struct server {
     struct guard guard;
     struct watch watch;
     struct engine *engine;
+    struct image_api *image_api; /* NULL: none */
     struct MHD_Daemon *daemon;
     int fd, port;
     sem_t decoders;                  /* so many requests are parsed, and their images decoded, at once */
