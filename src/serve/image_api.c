@@ -11,7 +11,7 @@ enum { CONNECT_SECONDS = 10, REPLY_MAX = 64 << 20, QUOTED = 200 };
 
 struct image_api {
     char *url, *authorization; /* authorization NULL: none */
-    int seconds;
+    double seconds;
 };
 
 /* ---- open and close ---------------------------------------------------------------------------------------- */
@@ -43,7 +43,7 @@ static char *whole_url(const char *url)
     return whole;
 }
 
-enum status image_api_open(struct image_api **api, const char *url, const char *key, int seconds,
+enum status image_api_open(struct image_api **api, const char *url, const char *key, double seconds,
                            struct err *e)
 {
     struct image_api *a;
@@ -133,7 +133,7 @@ static void prepare(CURL *curl, const struct image_api *a, struct call *c, const
     curl_easy_setopt(curl, CURLOPT_HTTPHEADER, headers);
     curl_easy_setopt(curl, CURLOPT_POSTFIELDS, body);
     curl_easy_setopt(curl, CURLOPT_CONNECTTIMEOUT, (long)CONNECT_SECONDS);
-    curl_easy_setopt(curl, CURLOPT_TIMEOUT, (long)a->seconds);
+    curl_easy_setopt(curl, CURLOPT_TIMEOUT_MS, (long)(1000 * a->seconds));
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_data);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, c);
     curl_easy_setopt(curl, CURLOPT_XFERINFOFUNCTION, on_progress);

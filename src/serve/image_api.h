@@ -13,7 +13,7 @@ struct image_api;
 
 /* url: http or https, of the server ("http://127.0.0.1:7860"), its "/v1", or the whole path; key: its bearer token, NULL: none needed. Both are copied.
  * BAD_ARGUMENT: the URL is none. */
-enum status image_api_open(struct image_api **a, const char *url, const char *key, int seconds,
+enum status image_api_open(struct image_api **a, const char *url, const char *key, double seconds,
                            struct err *e);
 void image_api_close(struct image_api *a); /* accepts NULL */
 
