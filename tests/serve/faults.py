@@ -7,6 +7,7 @@
 
 Prints a line for each, and exits with 1 if one went wrong. Needs nothing but Python.
 """
+import atexit
 import base64
 import json
 import os
@@ -37,6 +38,7 @@ class Server:
         if "SPHINX_MODEL" not in os.environ:
             command += ["-m", os.path.join(ROOT, "models", "sphinx-nano.gguf")]
         self.process = subprocess.Popen(command, stdout=stdout, stderr=subprocess.PIPE, text=True)
+        atexit.register(self.process.kill)
         for line in self.process.stderr:
             found = re.search(r"http://[^ ]*:(\d+)", line)
             if found:
