@@ -230,6 +230,8 @@ typedef struct sphinx_ask_options {
     const char *const *stop; /* [n_stop] texts that end the answer besides "\n###" */
     size_t n_stop;
     bool ignore_eos; /* goes on to max_tokens: for measurements */
+    bool
+        raw; /* the question is the whole prompt, behind BOS and the image, and its end is no more than that: no template, no dialogue, no stop at "\n###" */
     /* What the answer begins with, put in the model's mouth right behind "### Assistant:": " The answer is". Not in the answer's text. NULL:
      * nothing. */
     const char *answer_prefix;

@@ -84,14 +84,15 @@ static enum status prepare_stream(struct asking *a, struct err *e)
 {
     const sphinx_ask_options *o = &a->options;
     const char **stops = malloc((o->n_stop + 1) * sizeof *stops);
+    size_t n_stops = 0;
     enum status st;
 
     if (stops == NULL) return err_no_memory(e, "answer");
-    stops[0] = CONV_STOP;
-    for (size_t i = 0; i < o->n_stop; i++) stops[i + 1] = o->stop[i];
-    st = stream_init(&a->stream, a->session->model->tokenizer, stops, o->ignore_eos ? 0 : o->n_stop + 1,
+    if (!o->raw) stops[n_stops++] = CONV_STOP;
+    for (size_t i = 0; i < o->n_stop; i++) stops[n_stops++] = o->stop[i];
+    st = stream_init(&a->stream, a->session->model->tokenizer, stops, o->ignore_eos ? 0 : n_stops,
                      a->capacity - a->n_prompt, e); /* which checks the stop texts */
-    if (st == STATUS_OK) st = prepare_constraint(a, stops, o->n_stop + 1, e);
+    if (st == STATUS_OK) st = prepare_constraint(a, stops, n_stops, e);
     free(stops);
     return st;
 }
@@ -103,8 +104,8 @@ static enum status prepare_ids(struct asking *a, struct err *e)
     int32_t *prompt = NULL;
     enum status st;
 
-    st = session_prompt(s, a->question, a->options.answer_prefix, max_tokens, &prompt, &a->n_prompt,
-                        &a->facts.dropped_turns, e);
+    st = session_prompt(s, a->question, a->options.answer_prefix, a->options.raw, max_tokens, &prompt,
+                        &a->n_prompt, &a->facts.dropped_turns, e);
     if (st != STATUS_OK) return st;
     a->n = a->n_prompt;
     a->facts.image_tokens = (size_t)session_words(s);
@@ -374,7 +375,7 @@ static enum status make_answer(struct asking *a, sphinx_answer **answer, struct 
     st = answer_make(answer, a->session, &a->stream, a->ids + a->n_prompt, a->logprobs, a->n - a->n_prompt,
                      &a->facts, e);
     if (st != STATUS_OK) return st;
-    st = append_turn(a, (*answer)->text, e);
+    if (!a->options.raw) st = append_turn(a, (*answer)->text, e);
     if (st == STATUS_OK) {
         a->session->seconds_encode = a->session->seconds_image_cache = 0;
         return STATUS_OK;

@@ -115,7 +115,7 @@ static enum status compute(struct dump *d, struct sphinx_session *s, const char 
     size_t n, dropped;
     enum status st;
 
-    st = session_prompt(s, question, NULL, -1, &ids, &n, &dropped, e);
+    st = session_prompt(s, question, NULL, false, -1, &ids, &n, &dropped, e);
     if (st != STATUS_OK) return st;
     out = append(d, "prompt_ids", DTYPE_I64, n * sizeof(int64_t));
     if (out != NULL) {

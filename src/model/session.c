@@ -242,8 +242,8 @@ static enum status prompt_within(struct sphinx_session *s, const char *question,
     }
 }
 
-enum status session_prompt(struct sphinx_session *s, const char *question, const char *begins, int max_tokens,
-                           int32_t **ids, size_t *n, size_t *dropped, struct err *e)
+enum status session_prompt(struct sphinx_session *s, const char *question, const char *begins, bool raw,
+                           int max_tokens, int32_t **ids, size_t *n, size_t *dropped, struct err *e)
 {
     size_t room, reserve, budget;
     enum status st;
@@ -263,7 +263,10 @@ enum status session_prompt(struct sphinx_session *s, const char *question, const
     room = (size_t)(s->model->context - session_words(s));
     reserve = max_tokens < 0 ? 1 : (size_t)max_tokens;
     budget = room - (reserve < room / 2 ? reserve : room / 2);
-    st = prompt_within(s, question, begins, budget, ids, n, dropped, e);
+    if (raw)
+        st = tok_encode(s->model->tokenizer, question, strlen(question), TOK_BOS, ids, n, e);
+    else
+        st = prompt_within(s, question, begins, budget, ids, n, dropped, e);
     if (st != STATUS_OK) return st;
     if (*dropped > 0)
         report_warn(&s->report, "the context is full: the oldest %zu turns are left out", *dropped);

@@ -102,9 +102,9 @@ enum status session_append(struct sphinx_session *s, const char *question, const
 
 /* The prompt for the next question: the whole dialogue rendered and tokenised, BOS first, `begins` (NULL: nothing) last, which the answer goes
  * on from; made to leave room for max_tokens (-1: for one) by leaving out the oldest turns (*dropped, counted) and then, if need be, by cutting ids after BOS. A last question that
- * alone is longer than the context is BAD_ARGUMENT. *ids is malloc'ed. */
-enum status session_prompt(struct sphinx_session *s, const char *question, const char *begins, int max_tokens,
-                           int32_t **ids, size_t *n, size_t *dropped, struct err *e);
+ * alone is longer than the context is BAD_ARGUMENT. raw: the question is the prompt; `begins` does not count. *ids is malloc'ed. */
+enum status session_prompt(struct sphinx_session *s, const char *question, const char *begins, bool raw,
+                           int max_tokens, int32_t **ids, size_t *n, size_t *dropped, struct err *e);
 
 /* The sampler as o says. BAD_ARGUMENT names the option that is out of range. */
 enum status session_prepare_sampler(struct sphinx_session *s, const sphinx_ask_options *o, struct err *e);

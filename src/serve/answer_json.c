@@ -196,3 +196,34 @@ json_t *logprobs_json(const sphinx_model *model, const struct ticket_token *toke
     }
     return json_pack("{s:o}", "content", list);
 }
+
+/* A token's text, as token_json has it, and its log-probability, into {text: logprob}. */
+static void set_token(json_t *o, const sphinx_model *model, const sphinx_candidate *c)
+{
+    json_t *token = token_json(model, c);
+
+    json_object_set(o, json_string_value(json_object_get(token, "token")), json_object_get(token, "logprob"));
+    json_decref(token);
+}
+
+json_t *text_logprobs_json(const sphinx_model *model, const struct ticket_token *tokens, size_t n,
+                           const sphinx_span *spans)
+{
+    json_t *texts = json_array(), *logprobs = json_array(), *tops = json_array();
+
+    for (size_t i = 0; i < n; i++) {
+        json_t *token, *top = json_object();
+
+        if (spans != NULL && spans[i].begin == spans[i].end) {
+            json_decref(top);
+            continue;
+        }
+        token = token_json(model, &tokens[i].token);
+        for (int k = 0; k < tokens[i].n_top; k++) set_token(top, model, &tokens[i].top[k]);
+        json_array_append(texts, json_object_get(token, "token"));
+        json_array_append(logprobs, json_object_get(token, "logprob"));
+        json_array_append_new(tops, top);
+        json_decref(token);
+    }
+    return json_pack("{s:o, s:o, s:o}", "tokens", texts, "token_logprobs", logprobs, "top_logprobs", tops);
+}

@@ -22,6 +22,9 @@ json_t *progress_json(const struct ticket_progress *p);
  * empty. */
 json_t *logprobs_json(const sphinx_model *model, const struct ticket_token *tokens, size_t n,
                       const sphinx_span *spans);
+/* The same as /v1/completions has them: lists that stand side by side. */
+json_t *text_logprobs_json(const sphinx_model *model, const struct ticket_token *tokens, size_t n,
+                           const sphinx_span *spans);
 /* "stop" or "length" */
 const char *finish_name(const sphinx_answer *a);
 

@@ -6,6 +6,8 @@
 #include <sys/random.h>
 
 #include "serve/image_source.h"
+#include "text/grammar.h"
+#include "text/grammar_json.h"
 
 enum { STOPS_MAX = 16 };
 
@@ -62,6 +64,56 @@ static bool read_seed(struct inquiry *o, const json_t *body, const struct reques
     return true;
 }
 
+static bool is_text(const json_t *value, const char *text)
+{
+    return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
+}
+
+/* Whether an answer can be held to it: what the engine would find out too late for a status of its own. */
+static bool check_form(const struct inquiry *o, const char *param, struct problem *p)
+{
+    const char *preset = o->grammar != NULL ? grammar_preset(o->grammar) : NULL, *text = o->grammar;
+    char *made = NULL;
+    struct err e = { 0 };
+    struct grammar g;
+    enum status st = STATUS_OK;
+
+    if (preset != NULL) text = preset;
+    if (o->schema != NULL) st = grammar_from_schema(o->schema, strlen(o->schema), &made, &e);
+    if (made != NULL) text = made;
+    if (st == STATUS_OK && text != NULL) st = grammar_parse(&g, text, strlen(text), NULL, 0, &e);
+    if (st == STATUS_OK && text != NULL) grammar_free(&g);
+    free(made);
+    if (st == STATUS_NO_MEMORY) return problem_no_memory(p);
+    return st == STATUS_OK || problem_set(p, 400, param, NULL, "%s", e.text);
+}
+
+/* What the answer must look like: response_format as OpenAI has it, or a grammar as llama.cpp does. */
+static bool read_form(struct inquiry *o, const json_t *body, struct problem *p)
+{
+    const json_t *format = field_get(body, "response_format"), *type = json_object_get(format, "type"),
+                 *schema;
+    const char *grammar = NULL;
+
+    if (!field_text(body, "grammar", &grammar, p)) return false;
+    if (grammar != NULL) {
+        o->grammar = strdup(grammar);
+        return o->grammar != NULL ? check_form(o, "grammar", p) : problem_no_memory(p);
+    }
+    if (format == NULL || is_text(type, "text")) return true;
+    schema = json_object_get(json_object_get(format, "json_schema"), "schema");
+    if (is_text(type, "json_object"))
+        o->schema = strdup("{\"type\": \"object\"}");
+    else if (is_text(type, "json_schema") && json_is_object(schema))
+        o->schema = json_dumps(schema, JSON_COMPACT);
+    else
+        return problem_set(
+            p, 400, "response_format", NULL,
+            "response_format is {\"type\": \"text\"}, {\"type\": \"json_object\"} or {\"type\": "
+            "\"json_schema\", \"json_schema\": {\"schema\": {...}}}");
+    return o->schema != NULL ? check_form(o, "response_format", p) : problem_no_memory(p);
+}
+
 bool request_sampling(struct inquiry *o, const json_t *body, const struct request_rules *rules,
                       struct problem *p)
 {
@@ -70,6 +122,7 @@ bool request_sampling(struct inquiry *o, const json_t *body, const struct reques
     o->ask = rules->ask;
     o->ask.stop = NULL;
     o->ask.n_stop = 0;
+    o->ask.grammar = o->ask.json_schema = NULL;
     top_k = o->ask.top_k;
     last_n = o->ask.repeat_last_n;
     if (!field_float(body, "temperature", 0, 100, &o->ask.temperature, p) ||
@@ -81,7 +134,8 @@ bool request_sampling(struct inquiry *o, const json_t *body, const struct reques
         return false;
     o->ask.top_k = (int)top_k;
     o->ask.repeat_last_n = (int)last_n;
-    return read_max_tokens(o, body, rules, p) && read_seed(o, body, rules, p) && read_stops(o, body, p);
+    return read_max_tokens(o, body, rules, p) && read_seed(o, body, rules, p) && read_stops(o, body, p) &&
+           read_form(o, body, p);
 }
 
 /* ---- messages -------------------------------------------------------------------------------------------------- */
@@ -142,11 +196,6 @@ struct reading {
     struct lines lines;
     size_t capacity; /* of the turns */
 };
-
-static bool is_text(const json_t *value, const char *text)
-{
-    return json_is_string(value) && strcmp(json_string_value(value), text) == 0;
-}
 
 static bool add_part(struct reading *r, const json_t *part)
 {
@@ -251,6 +300,13 @@ static bool add_message(struct reading *r, size_t i, const json_t *message)
     return add_content(r, message);
 }
 
+bool request_system(struct inquiry *o, const struct request_rules *rules, struct problem *p)
+{
+    if (o->system != NULL || rules->session.system == NULL) return true;
+    o->system = strdup(rules->session.system);
+    return o->system != NULL || problem_no_memory(p);
+}
+
 bool request_messages(struct inquiry *o, const json_t *messages, const struct request_rules *rules,
                       struct problem *p)
 {
@@ -267,7 +323,7 @@ bool request_messages(struct inquiry *o, const json_t *messages, const struct re
     }
     if (ok && r.role != ROLE_USER)
         ok = problem_set(p, 400, "messages", NULL, "the last message must be a user's");
-    if (ok) return end_role(&r);
+    if (ok) return end_role(&r) && request_system(o, rules, p);
     free(r.lines.text);
     return false;
 }
@@ -287,15 +343,12 @@ static bool refuse_unsupported(const json_t *body, struct problem *p)
 {
     static const char *const names[] = { "tools",      "functions",        "audio",
                                          "logit_bias", "presence_penalty", "frequency_penalty" };
-    const json_t *format = field_get(body, "response_format"), *modality;
+    const json_t *modality;
     size_t k;
 
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (is_asked_for(field_get(body, names[i])))
             return problem_set(p, 400, names[i], "unsupported_parameter", "%s cannot be had here", names[i]);
-    if (format != NULL && !is_text(json_object_get(format, "type"), "text"))
-        return problem_set(p, 400, "response_format", "unsupported_parameter",
-                           "response_format may only be {\"type\": \"text\"}");
     json_array_foreach(field_get(body, "modalities"), k, modality)
     {
         if (!is_text(modality, "text"))
@@ -306,25 +359,59 @@ static bool refuse_unsupported(const json_t *body, struct problem *p)
 
 static bool read_wishes(struct chat_request *r, const json_t *body, struct problem *p)
 {
-    int64_t n = 1, best_of = 1, top = 0;
+    int64_t n = 1, best_of = 1;
     const json_t *options = field_get(body, "stream_options");
 
     if (!field_int(body, "n", 1, INT32_MAX, &n, p) ||
-        !field_int(body, "best_of", 1, INT32_MAX, &best_of, p) ||
-        !field_bool(body, "stream", &r->stream, p) || !field_bool(body, "logprobs", &r->logprobs, p) ||
-        !field_int(body, "top_logprobs", 0, SPHINX_TOP_MAX, &top, p))
+        !field_int(body, "best_of", 1, INT32_MAX, &best_of, p) || !field_bool(body, "stream", &r->stream, p))
         return false;
     if (n > 1 || best_of > 1)
         return problem_set(p, 400, n > 1 ? "n" : "best_of", "unsupported_parameter",
                            "one answer is given to a request");
-    if (top > 0 && !r->logprobs)
-        return problem_set(p, 400, "top_logprobs", NULL, "top_logprobs needs logprobs to be true");
     if (options != NULL && !json_is_object(options))
         return problem_set(p, 400, "stream_options", NULL, "stream_options must be an object");
-    if (options != NULL && !field_bool(options, "include_usage", &r->usage, p)) return false;
-    r->inquiry.tokens = r->logprobs;
-    r->inquiry.ask.n_top = (int)top;
+    return options == NULL || field_bool(options, "include_usage", &r->usage, p);
+}
+
+static void want_tokens(struct chat_request *r, bool wanted, int64_t n_top)
+{
+    r->logprobs = r->inquiry.tokens = wanted;
+    r->inquiry.ask.n_top = (int)n_top;
+}
+
+static bool read_logprobs(struct chat_request *r, const json_t *body, struct problem *p)
+{
+    bool wanted = false;
+    int64_t top = 0;
+
+    if (!field_bool(body, "logprobs", &wanted, p) ||
+        !field_int(body, "top_logprobs", 0, SPHINX_TOP_MAX, &top, p))
+        return false;
+    if (top > 0 && !wanted)
+        return problem_set(p, 400, "top_logprobs", NULL, "top_logprobs needs logprobs to be true");
+    want_tokens(r, wanted, top);
     return true;
+}
+
+/* A text, or a list of one. */
+static bool read_prompt(struct chat_request *r, const json_t *body, const struct request_rules *rules,
+                        struct problem *p)
+{
+    const json_t *prompt = json_object_get(body, "prompt"), *image = field_get(body, "image");
+    int64_t top = -1;
+
+    if (json_is_array(prompt) && json_array_size(prompt) == 1) prompt = json_array_get(prompt, 0);
+    if (!json_is_string(prompt))
+        return problem_set(p, 400, "prompt", NULL, "prompt must be a text, or a list of one");
+    if (is_asked_for(field_get(body, "suffix")))
+        return problem_set(p, 400, "suffix", "unsupported_parameter", "suffix cannot be had here");
+    if (!field_bool(body, "echo", &r->echo, p) || !field_int(body, "logprobs", 0, SPHINX_TOP_MAX, &top, p))
+        return false;
+    want_tokens(r, top >= 0, top > 0 ? top : 0);
+    r->inquiry.ask.raw = true;
+    r->inquiry.question = strdup(json_string_value(prompt));
+    if (r->inquiry.question == NULL) return problem_no_memory(p);
+    return image == NULL || request_image(&r->inquiry, image, "image", rules, p);
 }
 
 void chat_request_free(struct chat_request *r)
@@ -332,17 +419,34 @@ void chat_request_free(struct chat_request *r)
     inquiry_free(&r->inquiry);
 }
 
-bool chat_request_read(struct chat_request *r, const char *body, size_t size,
-                       const struct request_rules *rules, struct problem *p)
+/* What both kinds have, and what a dialogue or a prompt has. */
+static bool read_request(struct chat_request *r, const char *body, size_t size,
+                         const struct request_rules *rules, bool chats, struct problem *p)
 {
     json_t *o = json_body(body, size, p);
     bool ok;
 
     *r = (struct chat_request){ 0 };
     if (o == NULL) return false;
-    ok = refuse_unsupported(o, p) && request_sampling(&r->inquiry, o, rules, p) && read_wishes(r, o, p) &&
-         request_messages(&r->inquiry, json_object_get(o, "messages"), rules, p);
+    ok = refuse_unsupported(o, p) && request_sampling(&r->inquiry, o, rules, p) && read_wishes(r, o, p);
+    if (chats)
+        ok = ok && read_logprobs(r, o, p) &&
+             request_messages(&r->inquiry, json_object_get(o, "messages"), rules, p);
+    else
+        ok = ok && read_prompt(r, o, rules, p);
     json_decref(o);
     if (!ok) chat_request_free(r);
     return ok;
+}
+
+bool chat_request_read(struct chat_request *r, const char *body, size_t size,
+                       const struct request_rules *rules, struct problem *p)
+{
+    return read_request(r, body, size, rules, true, p);
+}
+
+bool text_request_read(struct chat_request *r, const char *body, size_t size,
+                       const struct request_rules *rules, struct problem *p)
+{
+    return read_request(r, body, size, rules, false, p);
 }

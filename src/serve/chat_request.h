@@ -20,13 +20,16 @@ struct request_rules {
 
 struct chat_request {
     struct inquiry inquiry;
-    bool stream, usage, logprobs; /* usage: in the stream */
+    bool stream, usage, logprobs, echo; /* usage: in the stream */
 };
 
 /* False with the problem; then there is nothing to free. */
 bool chat_request_read(struct chat_request *r, const char *body, size_t size,
                        const struct request_rules *rules, struct problem *p);
 void chat_request_free(struct chat_request *r);
+/* The same for /v1/completions: a prompt that is taken as it is; `echo`: the reply begins with it. logprobs is a number there. */
+bool text_request_read(struct chat_request *r, const char *body, size_t size,
+                       const struct request_rules *rules, struct problem *p);
 
 /* The parts of it that other requests share. How to sample and when to stop: */
 bool request_sampling(struct inquiry *o, const json_t *body, const struct request_rules *rules,
@@ -34,6 +37,8 @@ bool request_sampling(struct inquiry *o, const json_t *body, const struct reques
 /* An image by its URL, as text or {"url": text}; param names the field. There must be none yet. */
 bool request_image(struct inquiry *o, const json_t *url, const char *param, const struct request_rules *rules,
                    struct problem *p);
+/* The server's system sentence, if it has one and the inquiry has none. */
+bool request_system(struct inquiry *o, const struct request_rules *rules, struct problem *p);
 /* The dialogue: all but the last question as turns. The inquiry's system, turns, question and image. */
 bool request_messages(struct inquiry *o, const json_t *messages, const struct request_rules *rules,
                       struct problem *p);

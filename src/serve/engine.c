@@ -370,6 +370,8 @@ static sphinx_status join(struct engine *e, struct slot *s, sphinx_error *error)
     sphinx_status st = prepare(s, error);
 
     ask.stop = (const char *const *)o->stops;
+    ask.grammar = o->grammar;
+    ask.json_schema = o->schema;
     ask.piece = on_piece;
     ask.token = o->tokens ? on_token : NULL;
     ask.user = s->ticket;

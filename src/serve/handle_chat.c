@@ -1,5 +1,6 @@
 /*
- * handle_chat.c - /v1/chat/completions: an inquiry becomes a ticket; its answer is one object, or a stream of chunks.
+ * handle_chat.c - /v1/chat/completions and /v1/completions: an inquiry becomes a ticket; its answer is one object, or a stream of
+ * chunks.
  *
  * The stream begins when there is something to tell, so that what is wrong with the request has a status of its own. While nothing
  * happens the connection is looked at, and a comment keeps it open.
@@ -20,7 +21,9 @@ static const double ping_seconds = 15;
 struct chat {
     struct exchange *x;
     struct ticket *ticket; /* borrowed from the exchange */
+    bool raw;              /* of /v1/completions */
     bool usage, logprobs;
+    const char *echo; /* what the text begins with: the prompt; NULL: nothing */
     char id[40];
     int64_t created;
     struct ticket_news news;
@@ -48,17 +51,38 @@ static json_t *reply_head(const struct chat *c, const char *object)
                      "model", c->x->server->model_name);
 }
 
+/* The answer as /v1/completions has it. */
+static json_t *text_choice(const struct chat *c, const sphinx_answer *a, json_t *logprobs)
+{
+    const char *echo = c->echo != NULL ? c->echo : "";
+
+    return json_pack("[{s:i, s:s+, s:o, s:s}]", "index", 0, "text", echo, a->text, "logprobs", logprobs,
+                     "finish_reason", finish_name(a));
+}
+
+static json_t *message_choice(const sphinx_answer *a, json_t *logprobs)
+{
+    return json_pack("[{s:i, s:{s:s, s:s, s:n}, s:o, s:s}]", "index", 0, "message", "role", "assistant",
+                     "content", a->text, "refusal", "logprobs", logprobs, "finish_reason", finish_name(a));
+}
+
+/* In the form of either; null if nobody wants them. */
+static json_t *logprobs_of(const struct chat *c, const struct ticket_token *tokens, size_t n,
+                           const sphinx_span *spans)
+{
+    const sphinx_model *model = c->x->server->model;
+
+    if (!c->logprobs) return json_null();
+    return c->raw ? text_logprobs_json(model, tokens, n, spans) : logprobs_json(model, tokens, n, spans);
+}
+
 static json_t *completion_json(const struct chat *c)
 {
     const sphinx_answer *a = c->ticket->answer;
-    json_t *o = reply_head(c, "chat.completion"), *logprobs = json_null();
+    json_t *o = reply_head(c, c->raw ? "text_completion" : "chat.completion"),
+           *logprobs = logprobs_of(c, c->ticket->tokens, c->ticket->n_tokens, a->spans);
 
-    if (c->logprobs)
-        logprobs = logprobs_json(c->x->server->model, c->ticket->tokens, c->ticket->n_tokens, a->spans);
-    json_object_set_new(o, "choices",
-                        json_pack("[{s:i, s:{s:s, s:s, s:n}, s:o, s:s}]", "index", 0, "message", "role",
-                                  "assistant", "content", a->text, "refusal", "logprobs", logprobs,
-                                  "finish_reason", finish_name(a)));
+    json_object_set_new(o, "choices", c->raw ? text_choice(c, a, logprobs) : message_choice(a, logprobs));
     json_object_set_new(o, "usage", usage_json(a));
     json_object_set_new(o, "sphinx", sphinx_json(a, c->ticket->inquiry.image, await_queued(c->x)));
     return o;
@@ -107,38 +131,55 @@ static void add_event(struct chat *c, json_t *o)
     free(text);
 }
 
-/* A chunk whose one choice has this delta; delta, logprobs (NULL: none) and ours (NULL: none) are taken over. */
-static void add_chunk(struct chat *c, json_t *delta, json_t *logprobs, const char *finish, json_t *ours)
-{
-    json_t *o = reply_head(c, "chat.completion.chunk");
+/* What is new in a chunk: all of it taken over, NULL where there is none. */
+struct chunk {
+    json_t *text, *logprobs, *ours;
+    const char *finish;
+    bool first; /* tells the role */
+};
 
+static json_t *delta_json(const struct chunk *k)
+{
+    json_t *o = json_object();
+
+    if (k->first) json_object_set_new(o, "role", json_string("assistant"));
+    if (k->first || k->text != NULL)
+        json_object_set_new(o, "content", k->text != NULL ? k->text : json_string(""));
+    return o;
+}
+
+static void add_chunk(struct chat *c, const struct chunk *k)
+{
+    json_t *o = reply_head(c, c->raw ? "text_completion" : "chat.completion.chunk"),
+           *logprobs = k->logprobs != NULL ? k->logprobs : json_null(), *new;
+
+    if (c->raw)
+        new = k->text != NULL ? k->text : json_string("");
+    else
+        new = delta_json(k);
     json_object_set_new(o, "choices",
-                        json_pack("[{s:i, s:o, s:o, s:s?}]", "index", 0, "delta", delta, "logprobs",
-                                  logprobs != NULL ? logprobs : json_null(), "finish_reason", finish));
-    if (ours != NULL) json_object_set_new(o, "sphinx", ours);
+                        json_pack("[{s:i, s:o, s:o, s:s?}]", "index", 0, c->raw ? "text" : "delta", new,
+                                  "logprobs", logprobs, "finish_reason", k->finish));
+    if (k->ours != NULL) json_object_set_new(o, "sphinx", k->ours);
     add_event(c, o);
 }
 
 static void add_text_chunk(struct chat *c)
 {
     const struct ticket_news *n = &c->news;
-    json_t *logprobs = NULL;
 
     if (n->n_text == 0) return;
-    if (c->logprobs) logprobs = logprobs_json(c->x->server->model, n->tokens, n->n_new, NULL);
     c->n_shown += n->n_new;
-    add_chunk(c, json_pack("{s:s#}", "content", n->text, (int)n->n_text), logprobs, NULL, NULL);
+    add_chunk(c, &(struct chunk){ .text = json_stringn(n->text, n->n_text),
+                                  .logprobs = logprobs_of(c, n->tokens, n->n_new, NULL) });
 }
 
 /* Tokens that came behind the last text: those of the stop text have none. */
 static json_t *last_logprobs(const struct chat *c)
 {
     const struct ticket *t = c->ticket;
-    const sphinx_answer *a = t->answer;
 
-    if (!c->logprobs) return NULL;
-    return logprobs_json(c->x->server->model, t->tokens + c->n_shown, t->n_tokens - c->n_shown,
-                         a->spans + c->n_shown);
+    return logprobs_of(c, t->tokens + c->n_shown, t->n_tokens - c->n_shown, t->answer->spans + c->n_shown);
 }
 
 static void add_end(struct chat *c)
@@ -146,10 +187,11 @@ static void add_end(struct chat *c)
     const sphinx_answer *a = c->ticket->answer;
     json_t *usage;
 
-    add_chunk(c, json_object(), last_logprobs(c), finish_name(a),
-              sphinx_json(a, c->ticket->inquiry.image, await_queued(c->x)));
+    add_chunk(c, &(struct chunk){ .logprobs = c->n_shown < c->ticket->n_tokens ? last_logprobs(c) : NULL,
+                                  .finish = finish_name(a),
+                                  .ours = sphinx_json(a, c->ticket->inquiry.image, await_queued(c->x)) });
     if (c->usage) {
-        usage = reply_head(c, "chat.completion.chunk");
+        usage = reply_head(c, c->raw ? "text_completion" : "chat.completion.chunk");
         json_object_set_new(usage, "choices", json_array());
         json_object_set_new(usage, "usage", usage_json(a));
         add_event(c, usage);
@@ -169,10 +211,10 @@ static void add_news(struct chat *c)
 {
     struct problem p = { 0 };
 
-    if (!c->begun)
-        add_chunk(c, json_pack("{s:s, s:s}", "role", "assistant", "content", ""), NULL, NULL, NULL);
+    if (!c->begun && (!c->raw || c->echo != NULL))
+        add_chunk(c, &(struct chunk){ .first = true, .text = c->echo != NULL ? json_string(c->echo) : NULL });
     c->begun = true;
-    if (c->news.progressed) add_chunk(c, json_object(), NULL, NULL, progress_json(&c->news.progress));
+    if (c->news.progressed) add_chunk(c, &(struct chunk){ .ours = progress_json(&c->news.progress) });
     add_text_chunk(c);
     await_drop(&c->news);
     if (!c->news.ended) return;
@@ -247,7 +289,28 @@ static void reply_stream(struct chat *c)
 
 /* ---- the request ----------------------------------------------------------------------------------------------- */
 
-void handle_chat(struct exchange *x)
+/* Once it is submitted. */
+static void reply_to(struct chat *c, const struct chat_request *r)
+{
+    struct exchange *x = c->x;
+
+    c->ticket = x->ticket;
+    c->usage = r->usage;
+    c->logprobs = r->logprobs;
+    if (r->echo) c->echo = x->ticket->inquiry.question;
+    c->created = (int64_t)time(NULL);
+    snprintf(c->id, sizeof c->id, "%s-%llx%08llx", c->raw ? "cmpl" : "chatcmpl",
+             (unsigned long long)x->server->opened, (unsigned long long)x->ticket->number);
+    c->told = clock_seconds();
+    if (r->stream) {
+        reply_stream(c);
+    } else {
+        reply_whole(c);
+        chat_free(c);
+    }
+}
+
+static void answer(struct exchange *x, bool raw)
 {
     struct chat *c = calloc(1, sizeof *c);
     struct chat_request r = { 0 };
@@ -255,7 +318,10 @@ void handle_chat(struct exchange *x)
     bool ok;
 
     await_parse_begin(x);
-    ok = c != NULL ? chat_request_read(&r, x->body, x->size, &x->server->rules, &p) : problem_no_memory(&p);
+    if (c == NULL)
+        ok = problem_no_memory(&p);
+    else
+        ok = (raw ? text_request_read : chat_request_read)(&r, x->body, x->size, &x->server->rules, &p);
     await_parse_end(x);
     if (!ok || !await_begin(x, &r.inquiry, &p)) {
         reply_problem(x, &p);
@@ -263,17 +329,16 @@ void handle_chat(struct exchange *x)
         return;
     }
     c->x = x;
-    c->ticket = x->ticket;
-    c->usage = r.usage;
-    c->logprobs = r.logprobs;
-    c->created = (int64_t)time(NULL);
-    snprintf(c->id, sizeof c->id, "chatcmpl-%llx%08llx", (unsigned long long)x->server->opened,
-             (unsigned long long)x->ticket->number);
-    c->told = clock_seconds();
-    if (r.stream) {
-        reply_stream(c);
-    } else {
-        reply_whole(c);
-        chat_free(c);
-    }
+    c->raw = raw;
+    reply_to(c, &r);
+}
+
+void handle_chat(struct exchange *x)
+{
+    answer(x, false);
+}
+
+void handle_completions(struct exchange *x)
+{
+    answer(x, true);
 }

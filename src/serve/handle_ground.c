@@ -52,7 +52,7 @@ static bool read_request(struct ground *g, const struct exchange *x, struct prob
 {
     json_t *o = json_body(x->body, x->size, p);
     bool ok = o != NULL && read_wishes(g, o, p) && request_sampling(&g->inquiry, o, &x->server->rules, p) &&
-              read_texts(g, o, p) &&
+              read_texts(g, o, p) && request_system(&g->inquiry, &x->server->rules, p) &&
               request_image(&g->inquiry, json_object_get(o, "image"), "image", &x->server->rules, p);
 
     json_decref(o);

@@ -8,6 +8,7 @@
 
 /* handle_chat.c */
 void handle_chat(struct exchange *x);
+void handle_completions(struct exchange *x);
 
 /* handle_about.c: the server and its model */
 void handle_health(struct exchange *x);

@@ -24,6 +24,7 @@ struct inquiry {
     size_t image_bytes;      /* that it takes in memory */
     sphinx_ask_options ask;  /* without callbacks */
     char **stops;            /* ask.stop */
+    char *grammar, *schema;  /* ask.grammar, ask.json_schema; NULL: none */
     bool tokens;             /* each token is wanted, with ask.n_top others */
 };
 
@@ -34,7 +35,7 @@ bool inquiry_set_image(struct inquiry *o, const void *data, size_t size,
                        const sphinx_session_options *options, struct problem *p);
 
 /* What is wrong with the inquiry as a whole, before it waits for its turn: an image for a model that is blind, a question that is longer than the
- * context. */
-bool inquiry_check(const struct inquiry *o, const sphinx_model *model, struct problem *p);
+ * context. Beside one that is nearly so, the answer is made shorter. */
+bool inquiry_check(struct inquiry *o, const sphinx_model *model, struct problem *p);
 
 #endif

@@ -14,6 +14,7 @@ const struct route routes[] = {
     { "GET", "/v1/models", false, true, handle_models },
     { "GET", "/v1/models/", false, true, handle_model },
     { "POST", "/v1/chat/completions", false, false, handle_chat },
+    { "POST", "/v1/completions", false, false, handle_completions },
     { "POST", "/v1/ground", false, false, handle_ground },
     { "POST", "/v1/images/generations", false, false, handle_image },
     { "POST", "/tokenize", false, true, handle_tokenize },

@@ -311,6 +311,54 @@ static void test_stop_and_seed(void **state)
     json_decref(again);
 }
 
+/* ---- forms of answers ------------------------------------------------------------------------------------------ */
+
+static void test_form(void **state)
+{
+    json_t *o = chat(
+        "Hello", NULL,
+        "\"max_tokens\": 40, \"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": "
+        "\"x\", \"schema\": {\"type\": \"array\", \"items\": {\"type\": \"boolean\"}, \"minItems\": 2, "
+        "\"maxItems\": 2}}}, ");
+    json_t *value = json_loads(text_at(o, "choices/0/message/content"), 0, NULL);
+
+    (void)state;
+    assert_int_equal(json_array_size(value), 2);
+    assert_true(json_is_boolean(json_array_get(value, 1)));
+    assert_string_equal(text_at(o, "choices/0/finish_reason"), "stop");
+    json_decref(value);
+    json_decref(o);
+    o = chat("Where?", scene, "\"max_tokens\": 60, \"grammar\": \"points\", ");
+    assert_int_equal(json_integer_value(json_at(o, "sphinx/malformed")), 0);
+    assert_int_equal(text_at(o, "choices/0/message/content")[0], '[');
+    json_decref(o);
+}
+
+static void test_completions(void **state)
+{
+    json_t *o =
+        post(port, "/v1/completions", "{\"prompt\": \"Once upon\", \"echo\": true, \"logprobs\": 2}", 200);
+    const char *text = text_at(o, "choices/0/text");
+    struct http_reply r;
+
+    (void)state;
+    assert_string_equal(text_at(o, "object"), "text_completion");
+    assert_memory_equal(text, "Once upon", 9);
+    assert_true(strlen(text) > 9);
+    assert_int_equal(json_array_size(json_at(o, "choices/0/logprobs/tokens")), 8);
+    assert_int_equal(json_object_size(json_at(o, "choices/0/logprobs/top_logprobs/0")), 2);
+    assert_true(json_integer_value(json_at(o, "usage/prompt_tokens")) < 30); /* no template */
+    json_decref(o);
+    r = http(port, "POST", "/v1/completions", "", "{\"prompt\": \"Once upon\", \"stream\": true}");
+    assert_int_equal(r.status, 200);
+    assert_non_null(strstr(r.body, "\"object\":\"text_completion\""));
+    assert_null(strstr(r.body, "delta"));
+    assert_non_null(strstr(r.body, "data: [DONE]\n\n"));
+    http_free(&r);
+    refuses(port, "/v1/completions", "{\"prompt\": [1, 2]}", 400, "prompt");
+    refuses(port, "/v1/completions", "{\"prompt\": \"\"}", 400, "empty");
+}
+
 /* ---- regions --------------------------------------------------------------------------------------------------- */
 
 static json_t *ground(const char *fields, int status)
@@ -432,11 +480,12 @@ static void test_about(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_plain),    cmocka_unit_test(test_image),
-        cmocka_unit_test(test_file_url), cmocka_unit_test(test_turns),
-        cmocka_unit_test(test_stream),   cmocka_unit_test(test_stream_usage),
-        cmocka_unit_test(test_logprobs), cmocka_unit_test(test_stop_and_seed),
-        cmocka_unit_test(test_ground),   cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_plain),       cmocka_unit_test(test_image),
+        cmocka_unit_test(test_file_url),    cmocka_unit_test(test_turns),
+        cmocka_unit_test(test_stream),      cmocka_unit_test(test_stream_usage),
+        cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_stop_and_seed),
+        cmocka_unit_test(test_ground),      cmocka_unit_test(test_form),
+        cmocka_unit_test(test_completions), cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_about),
     };
 

@@ -127,9 +127,39 @@ static void test_refusals(void **state)
     is_refused(WITH("\"tools\": [{}]"), "tools", "unsupported_parameter", "tools");
     is_refused(WITH("\"frequency_penalty\": 0.5"), "frequency_penalty", "unsupported_parameter", "frequency");
     is_refused(WITH("\"logit_bias\": {\"1\": 5}"), "logit_bias", "unsupported_parameter", "logit_bias");
-    is_refused(WITH("\"response_format\": {\"type\": \"json_object\"}"), "response_format",
-               "unsupported_parameter", "text");
+    is_refused(WITH("\"response_format\": {\"type\": \"xml\"}"), "response_format", NULL, "json_object");
+    is_refused(WITH("\"response_format\": {\"type\": \"json_schema\"}"), "response_format", NULL,
+               "json_schema");
+    is_refused(WITH("\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"schema\": "
+                    "{\"type\": \"integer\", "
+                    "\"minimum\": 3}}}"),
+               "response_format", NULL, "minimum");
+    is_refused(WITH("\"grammar\": \"root ::= other\""), "grammar", NULL, "no rule of this name");
     is_refused(WITH("\"modalities\": [\"text\", \"audio\"]"), "modalities", "unsupported_parameter", "text");
+}
+
+static void test_forms(void **state)
+{
+    struct chat_request r;
+    struct problem p = { 0 };
+    static const char text[] = "{\"prompt\": [\"Once\"], \"logprobs\": 0, \"echo\": true}";
+
+    (void)state;
+    reads(&r, WITH("\"response_format\": {\"type\": \"json_object\"}"));
+    assert_string_equal(r.inquiry.schema, "{\"type\": \"object\"}");
+    chat_request_free(&r);
+    reads(&r, WITH("\"response_format\": {\"type\": \"json_schema\", \"json_schema\": {\"name\": \"x\", "
+                   "\"schema\": {\"enum\": "
+                   "[1, 2]}}}"));
+    assert_string_equal(r.inquiry.schema, "{\"enum\":[1,2]}");
+    chat_request_free(&r);
+    reads(&r, WITH("\"grammar\": \"boxes\""));
+    assert_string_equal(r.inquiry.grammar, "boxes");
+    chat_request_free(&r);
+    assert_true(text_request_read(&r, text, strlen(text), &rules, &p));
+    assert_true(r.inquiry.ask.raw && r.echo && r.logprobs);
+    assert_string_equal(r.inquiry.question, "Once");
+    chat_request_free(&r);
 }
 
 static void refuses_image(const char *url, const char *part)
@@ -188,10 +218,8 @@ static void test_images(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_dialogue),
-        cmocka_unit_test(test_fields),
-        cmocka_unit_test(test_refusals),
-        cmocka_unit_test(test_images),
+        cmocka_unit_test(test_dialogue), cmocka_unit_test(test_fields), cmocka_unit_test(test_refusals),
+        cmocka_unit_test(test_images),   cmocka_unit_test(test_forms),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
