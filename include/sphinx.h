@@ -354,6 +354,12 @@ typedef struct sphinx_score {
 SPHINX_API sphinx_status sphinx_session_score(sphinx_session *session, const char *text, size_t size,
                                               int window, sphinx_score *score, sphinx_error *error);
 
+/* What a text, behind the session's image if it has one, is like, as [width] floats of length 1: the mean of the language model's last states over
+ * all positions but BOS; cosines tell how alike two are. The text may be empty where there is an image. The conversation is not read, and stays.
+ * *tokens: positions that were computed. */
+SPHINX_API sphinx_status sphinx_session_embed(sphinx_session *session, const char *text, size_t size,
+                                              float *vector, size_t *tokens, sphinx_error *error);
+
 /* ---- many questions at once --------------------------------------------------------------------------------- */
 
 /*

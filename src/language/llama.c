@@ -225,8 +225,12 @@ struct tensor *llama_forward(struct ctx *c, const struct llama *m, struct tensor
     return h;
 }
 
+struct tensor *llama_states(struct ctx *c, const struct llama *m, struct tensor *h)
+{
+    return rms_norm(c, h, &m->norm, m->config.norm_eps);
+}
+
 struct tensor *llama_logits(struct ctx *c, const struct llama *m, struct tensor *h)
 {
-    return gather_columns(c,
-                          linear_column(c, rms_norm(c, h, &m->norm, m->config.norm_eps), &m->output, NULL));
+    return gather_columns(c, linear_column(c, llama_states(c, m, h), &m->output, NULL));
 }

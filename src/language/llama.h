@@ -74,6 +74,8 @@ struct tensor *llama_embed(struct ctx *c, const struct llama *m, const int32_t *
 struct tensor *llama_forward(struct ctx *c, const struct llama *m, struct tensor *h,
                              const struct llama_batch *b, struct kv_cache *kv);
 
+/* h [n, D] from llama_forward -> [n, D] behind the final norm: what logits are made of, and what a text is like. */
+struct tensor *llama_states(struct ctx *c, const struct llama *m, struct tensor *h);
 /* h [n, D] from llama_forward -> logits [n, vocab] */
 struct tensor *llama_logits(struct ctx *c, const struct llama *m, struct tensor *h);
 

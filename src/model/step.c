@@ -138,6 +138,26 @@ static struct tensor *wanted(struct ctx *c, struct tensor *h, struct step_part *
     return gather(c, &h, ref, count);
 }
 
+/* Adds up what parts want of their rows' last states, h before the final norm. */
+static void add_states(struct ctx *c, struct tensor *h, struct step_part *const *parts, size_t n)
+{
+    int64_t row = 0, D = h != NULL ? tensor_columns(h) : 0;
+    struct tensor *states = NULL;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct step_part *p = parts[i];
+
+        if (p->states != NULL && states == NULL)
+            states = llama_states(c, &p->session->model->network.llama, h);
+        for (int64_t r = 0; r < p->rows && p->states != NULL && states != NULL; r++) {
+            const float *x = tensor_f32(states) + (row + r) * D;
+
+            for (int64_t j = 0; j < D && p->from + r > 0; j++) p->states[j] += (double)x[j];
+        }
+        row += p->rows;
+    }
+}
+
 static void compute(struct ctx *c, struct step_part *const *parts, size_t n)
 {
     struct sphinx_model *m = parts[0]->session->model;
@@ -153,6 +173,7 @@ static void compute(struct ctx *c, struct step_part *const *parts, size_t n)
         c, &m->network.llama, h,
         &(struct llama_batch){ .T = l.T, .position = l.position, .cache_row = l.cache_row, .first = l.first },
         cache);
+    add_states(c, h, parts, n);
     y = observe(c, llama_logits(c, &m->network.llama, wanted(c, h, parts, n)), "logits");
     if (y == NULL) return;
     from = tensor_f32(y);

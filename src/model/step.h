@@ -22,6 +22,8 @@ struct step_part {
     size_t n;
     int64_t
         n_logits; /* logits behind so many of the last ids: 1, or, where those are all that is missing, more */
+    double *
+        states; /* [D] the last states of all positions that are computed, but BOS's, are added to it; NULL: nobody wants them */
 
     /* Results. */
     float *

@@ -1,5 +1,6 @@
 /*
- * handle_about.c - what the server is and does: /health, /props, /v1/models, /slots, /metrics.
+ * handle_about.c - what the server is and does: /health, /props, /v1/models, /slots, /metrics,
+ * /openapi.json.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -218,4 +219,13 @@ void handle_metrics(struct exchange *x)
         reply_bytes(x, 200, "text/plain; version=0.0.4; charset=utf-8", text, size);
     else
         free(text);
+}
+
+/* docs/openapi.json, which the build put into the program. */
+extern const unsigned char openapi_json[];
+extern const size_t openapi_json_size;
+
+void handle_openapi(struct exchange *x)
+{
+    reply_static(x, 200, "application/json", openapi_json, openapi_json_size);
 }

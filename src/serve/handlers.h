@@ -17,11 +17,15 @@ void handle_models(struct exchange *x);
 void handle_model(struct exchange *x);
 void handle_slots(struct exchange *x);
 void handle_metrics(struct exchange *x);
+void handle_openapi(struct exchange *x);
 
 /* handle_text.c */
 void handle_tokenize(struct exchange *x);
 void handle_detokenize(struct exchange *x);
 void handle_template(struct exchange *x);
+
+/* handle_embeddings.c */
+void handle_embeddings(struct exchange *x);
 
 /* handle_ground.c */
 void handle_ground(struct exchange *x);

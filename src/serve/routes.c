@@ -17,6 +17,8 @@ const struct route routes[] = {
     { "POST", "/v1/completions", false, false, handle_completions },
     { "POST", "/v1/ground", false, false, handle_ground },
     { "POST", "/v1/images/generations", false, false, handle_image },
+    { "POST", "/v1/embeddings", false, false, handle_embeddings },
+    { "GET", "/openapi.json", true, true, handle_openapi },
     { "POST", "/tokenize", false, true, handle_tokenize },
     { "POST", "/detokenize", false, true, handle_detokenize },
     { "POST", "/apply-template", false, true, handle_template },

@@ -30,6 +30,8 @@ struct server {
     struct watch watch;
     struct engine *engine;
     struct image_api *image_api; /* NULL: none */
+    pthread_mutex_t embed_lock;  /* one at a time: embeddings take no part in the batch */
+    sphinx_session *embedder;
     struct MHD_Daemon *daemon;
     int fd, port;
     sem_t decoders;                  /* so many requests are parsed, and their images decoded, at once */

@@ -3,6 +3,8 @@
  */
 #include "support/servers.h"
 
+#include "serve/routes.h"
+
 #define MODEL "tests/data/tiny/llama_ens"
 #define SCENE "tests/data/images/scene.png"
 
@@ -437,6 +439,55 @@ static void test_tokens(void **state)
     refuses(port, "/tokenize", "{}", 400, "content");
 }
 
+static double cosine(json_t *a, json_t *b)
+{
+    double sum = 0;
+    json_t *x;
+    size_t i;
+
+    assert_int_equal(json_array_size(a), json_array_size(b));
+    json_array_foreach(a, i, x)
+    {
+        sum += json_number_value(x) * json_number_value(json_array_get(b, i));
+    }
+    return sum;
+}
+
+static void test_embeddings(void **state)
+{
+    size_t size = 2 * strlen(scene) + 256;
+    char *body = malloc(size);
+    json_t *o, *text;
+    double alike;
+
+    (void)state;
+    snprintf(body, size,
+             "{\"input\": [\"a dog\", {\"text\": \"a dog\"}, \"two cats\", {\"image\": \"%s\"}, {\"image\": "
+             "\"%s\"}]}",
+             scene, scene);
+    o = post(port, "/v1/embeddings", body, 200);
+    assert_int_equal(json_array_size(json_at(o, "data")), 5);
+    text = json_at(o, "data/0/embedding");
+    assert_true(json_array_size(text) > 8);
+    alike = cosine(text, text);
+    assert_true(alike > 0.9999 && alike < 1.0001);
+    assert_true(json_equal(text, json_at(o, "data/1/embedding")));
+    alike = cosine(text, json_at(o, "data/2/embedding"));
+    assert_true(alike > -1 && alike < 0.9999);
+    assert_true(json_equal(json_at(o, "data/3/embedding"), json_at(o, "data/4/embedding")));
+    assert_true(cosine(text, json_at(o, "data/3/embedding")) < 0.9999);
+    assert_int_equal(json_integer_value(json_at(o, "data/4/index")), 4);
+    json_decref(o);
+    o = post(port, "/v1/embeddings", "{\"input\": \"a dog\", \"encoding_format\": \"base64\"}", 200);
+    assert_true(json_is_string(json_at(o, "data/0/embedding")));
+    json_decref(o);
+    refuses(port, "/v1/embeddings", "{\"input\": []}", 400, "1 to 256");
+    refuses(port, "/v1/embeddings", "{\"input\": \"\"}", 400, "empty");
+    refuses(port, "/v1/embeddings", "{\"input\": {}}", 400, "input must be");
+    refuses(port, "/v1/embeddings", "{\"input\": \"x\", \"dimensions\": 3}", 400, "numbers here");
+    free(body);
+}
+
 static json_t *get(const char *path)
 {
     struct http_reply r = http(port, "GET", path, "", NULL);
@@ -477,6 +528,38 @@ static void test_about(void **state)
     http_free(&r);
 }
 
+/* The description and the server know the same paths and methods. */
+static void test_openapi(void **state)
+{
+    json_t *o = get("/openapi.json"), *paths = json_at(o, "paths"), *methods, *about;
+    size_t described = 0;
+    const char *path, *method;
+
+    (void)state;
+    for (size_t i = 0; i < n_routes; i++) {
+        size_t n = strlen(routes[i].path);
+        bool many = n > 1 && routes[i].path[n - 1] == '/';
+        char name[64];
+
+        snprintf(name, sizeof name, "%s%s", routes[i].path, many ? "{id}" : "");
+        methods = json_object_get(paths, name);
+        about = json_object_get(methods, strcmp(routes[i].method, "GET") == 0 ? "get" : "post");
+        if (about == NULL) fail_msg("docs/openapi.json lacks %s %s", routes[i].method, name);
+        assert_true(routes[i].open == (json_object_get(about, "security") != NULL));
+        assert_true((strcmp(routes[i].method, "POST") == 0) ==
+                    (json_object_get(about, "requestBody") != NULL));
+    }
+    json_object_foreach(paths, path, methods)
+    {
+        json_object_foreach(methods, method, about)
+        {
+            described++;
+        }
+    }
+    assert_int_equal(described, n_routes);
+    json_decref(o);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -485,7 +568,8 @@ int main(void)
         cmocka_unit_test(test_stream),      cmocka_unit_test(test_stream_usage),
         cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_stop_and_seed),
         cmocka_unit_test(test_ground),      cmocka_unit_test(test_form),
-        cmocka_unit_test(test_completions), cmocka_unit_test(test_tokens),
+        cmocka_unit_test(test_completions), cmocka_unit_test(test_embeddings),
+        cmocka_unit_test(test_openapi),     cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_about),
     };
 
