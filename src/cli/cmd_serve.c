@@ -18,7 +18,7 @@
 #include "serve/access_log.h"
 #include "serve/serve.h"
 
-enum { KEY_FILE_MAX = 1 << 20, WORDS_MAX = 1000 };
+enum { KEY_FILE_MAX = 1 << 20, WORDS_MAX = 1000, CHUNK = 128 };
 
 /* Words cut out of texts: a list that ends with NULL. */
 struct words {
@@ -182,6 +182,8 @@ int cmd_serve(struct settings *s)
     int code;
 
     if (c == NULL) return fail("out of memory");
+    /* A long prompt lets the others wait for a portion of it: small ones cost little speed. */
+    if (s->model.chunk == 0) s->model.chunk = CHUNK;
     code = read_lists(c, s);
     if (code == CODE_OK) code = setup_model(&c->setup, s);
     if (code == CODE_OK) code = name_model(c, s);

@@ -353,7 +353,7 @@ const struct option option_rows[] = {
     { "--batch-size", "--batch_size", OPTION_INT, AT(batch_size), "N", NULL, 1, 1024, MANY_ASKED,
       GROUP_MACHINE, "questions that are answered at once" },
     { "-ub --ubatch-size", "", OPTION_INT, AT(model.chunk), "N", NULL, 0, MANY, SESSIONS, GROUP_MACHINE,
-      "positions of a prompt that are computed at once, 33 or more; 0: 2048" },
+      "positions of a prompt that are computed at once, 33 or more; 0: 2048, for serve 128" },
     { "-ctk --cache-type-k", "", OPTION_CHOICE, AT(kv_keys), "TYPE", "f32 f16 bf16 q8_0", 0, 0, COMPUTES,
       GROUP_MACHINE, "type of the cached keys: f32 for float32 weights, else f16, unless given" },
     { "-ctv --cache-type-v", "", OPTION_CHOICE, AT(kv_values), "TYPE", "f32 f16 bf16 q8_0", 0, 0, SESSIONS,

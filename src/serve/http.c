@@ -107,6 +107,7 @@ static struct exchange *begin_exchange(struct server *s, struct MHD_Connection *
     if (x == NULL) return NULL;
     *x = (struct exchange){ .server = s, .connection = c, .method = method, .path = path, .fd = -1 };
     x->began = clock_seconds();
+    snprintf(x->log_method, sizeof x->log_method, "%s", method);
     snprintf(x->log_path, sizeof x->log_path, "%s", path);
     info = MHD_get_connection_info(c, MHD_CONNECTION_INFO_CONNECTION_FD);
     if (info != NULL) x->fd = info->connect_fd;
@@ -214,7 +215,7 @@ static void log_access(struct exchange *x, bool whole)
     struct server *s = x->server;
     struct serve_access line = { .time = time_now(),
                                  .client = x->client,
-                                 .method = x->method,
+                                 .method = x->log_method,
                                  .path = x->log_path,
                                  .status = x->status,
                                  .bytes = x->n_sent,

@@ -66,8 +66,7 @@ struct exchange {
     void *stream;               /* of a reply that is made as it is sent */
     void (*stream_end)(void *); /* frees it */
 
-    char client[64], log_path[200];
-    const char *log_method;
+    char client[64], log_method[16], log_path[200]; /* the request's own are gone when it is logged */
     double began;
     size_t n_sent;
 };
