@@ -70,7 +70,7 @@ static void take_text(const struct ticket *t, struct ticket_news *n)
     n->text = malloc(n_text + 1);
     n->tokens = n_new > 0 ? malloc(n_new * sizeof *n->tokens) : NULL;
     if (n->text == NULL || (n_new > 0 && n->tokens == NULL)) return;
-    memcpy(n->text, t->text + n->size, n_text);
+    if (n_text > 0) memcpy(n->text, t->text + n->size, n_text);
     n->text[n_text] = '\0';
     if (n_new > 0) memcpy(n->tokens, t->tokens + n->n_tokens, n_new * sizeof *n->tokens);
     n->n_text = n_text;
