@@ -58,7 +58,7 @@ static void look_at(struct param_visitor *v, const struct param *p, struct tenso
 {
     struct inspection *x = v->user;
     const struct ckpt_entry *entry = ckpt_find(x->checkpoint, p->name);
-    struct ckpt_rule rule = load_rule(p);
+    struct ckpt_rule rule = ckpt_param_rule(p);
     struct tensor unused;
     struct err e = { 0 };
     char parts[2][LOAD_NAME_MAX];

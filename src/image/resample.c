@@ -1,5 +1,5 @@
 /*
- * resample.c - Pillow's 8-bit bicubic, bit for bit, and torch's two float interpolations.
+ * resample.c - Pillow's 8-bit bicubic and bilinear, bit for bit, and torch's float interpolations.
  *
  *   img_resample:  rows that matter -> [rows, out_w, 3] 8 bit -> columns -> [out_h, out_w, 3]
  *
@@ -35,26 +35,39 @@ static double cubic_sharp(double x)
     return 0.0;
 }
 
-int img_resample_taps(int from, long long to)
+static double weight_at(double x, enum img_filter filter)
+{
+    if (filter == IMG_FILTER_BICUBIC) return cubic_sharp(x);
+    x = fabs(x);
+    return x < 1.0 ? 1.0 - x : 0.0;
+}
+
+/* How far from the middle weights are not 0. */
+static double reach(enum img_filter filter)
+{
+    return filter == IMG_FILTER_BICUBIC ? 2.0 : 1.0;
+}
+
+int img_resample_taps(int from, long long to, enum img_filter filter)
 {
     double scale = (double)from / (double)to;
 
-    return (int)ceil(2.0 * (scale > 1.0 ? scale : 1.0)) * 2 + 1;
+    return (int)ceil(reach(filter) * (scale > 1.0 ? scale : 1.0)) * 2 + 1;
 }
 
-int img_resample_weights(int *weights, int *low, int from, long long to, long long i)
+int img_resample_weights(int *weights, int *low, int from, long long to, long long i, enum img_filter filter)
 {
     double scale = (double)from / (double)to, filter_scale = scale > 1.0 ? scale : 1.0;
-    double center = ((double)i + 0.5) * scale, support = 2.0 * filter_scale, inverse = 1.0 / filter_scale,
-           sum = 0.0;
+    double center = ((double)i + 0.5) * scale, support = reach(filter) * filter_scale,
+           inverse = 1.0 / filter_scale, sum = 0.0;
     int lo = (int)(center - support + 0.5), hi = (int)(center + support + 0.5);
 
     if (lo < 0) lo = 0;
     if (hi > from) hi = from;
     /* The weight is computed twice instead of kept: it must be divided by the sum in double. */
-    for (int j = 0; j < hi - lo; j++) sum += cubic_sharp((j + lo - center + 0.5) * inverse);
+    for (int j = 0; j < hi - lo; j++) sum += weight_at((j + lo - center + 0.5) * inverse, filter);
     for (int j = 0; j < hi - lo; j++) {
-        double w = cubic_sharp((j + lo - center + 0.5) * inverse);
+        double w = weight_at((j + lo - center + 0.5) * inverse, filter);
 
         if (sum != 0.0) w /= sum;
         w *= 1 << WEIGHT_BITS;
@@ -74,13 +87,14 @@ static void table_free(struct table *t)
 }
 
 /* length is how many of the axis's `from` positions hold the image. */
-static enum status table_init(struct table *t, const struct img_axis *axis, int length, struct err *e)
+static enum status table_init(struct table *t, const struct img_axis *axis, int length,
+                              enum img_filter filter, struct err *e)
 {
     size_t count = (size_t)axis->count;
 
     assert(axis->count >= 1 && axis->first >= 0 && axis->first + axis->count <= axis->to);
     assert(axis->offset >= 0 && length >= 1 && axis->offset + length <= axis->from);
-    *t = (struct table){ .count = axis->count, .taps_max = img_resample_taps(axis->from, axis->to) };
+    *t = (struct table){ .count = axis->count, .taps_max = img_resample_taps(axis->from, axis->to, filter) };
     t->low = malloc(count * sizeof *t->low);
     t->taps = malloc(count * sizeof *t->taps);
     t->outside = calloc(count, sizeof *t->outside);
@@ -91,7 +105,7 @@ static enum status table_init(struct table *t, const struct img_axis *axis, int 
     }
     for (int i = 0; i < axis->count; i++) {
         int *weights = t->weights + (size_t)i * (size_t)t->taps_max, low, kept = 0;
-        int taps = img_resample_weights(weights, &low, axis->from, axis->to, axis->first + i);
+        int taps = img_resample_weights(weights, &low, axis->from, axis->to, axis->first + i, filter);
 
         t->low[i] = low > axis->offset ? low - axis->offset : 0;
         for (int j = 0; j < taps; j++) {
@@ -201,8 +215,8 @@ enum status img_resample(struct image *out, const struct image *in, const struct
     enum status st;
 
     st = img_init(out, r->x.count, r->y.count, e);
-    if (st == STATUS_OK) st = table_init(&tx, &r->x, in->width, e);
-    if (st == STATUS_OK) st = table_init(&ty, &r->y, in->height, e);
+    if (st == STATUS_OK) st = table_init(&tx, &r->x, in->width, r->filter, e);
+    if (st == STATUS_OK) st = table_init(&ty, &r->y, in->height, r->filter, e);
     if (st == STATUS_OK) st = passes_run(out, in, &tx, &ty, r->fill, e);
     table_free(&tx);
     table_free(&ty);
@@ -284,6 +298,40 @@ enum status img_bicubic(float *out, int out_h, int out_w, const float *in, int i
     free(tx);
     free(ty);
     return STATUS_OK;
+}
+
+/* Where a result lies between two positions of the input. */
+struct between {
+    int low, high;
+    float share; /* of high */
+};
+
+static struct between between_of(int i, int out, int in)
+{
+    float step = (float)in / (float)out, position = (float)((double)step * (i + 0.5) - 0.5);
+    struct between b;
+
+    if (position < 0) position = 0;
+    b.low = clamp_int((int)position, 0, in - 1);
+    b.high = clamp_int(b.low + 1, 0, in - 1);
+    b.share = position - (float)b.low;
+    return b;
+}
+
+void img_bilinear(float *out, int out_h, int out_w, const float *in, int in_h, int in_w, size_t in_stride)
+{
+    for (int y = 0; y < out_h; y++) {
+        struct between v = between_of(y, out_h, in_h);
+        const float *low = in + (size_t)v.low * in_stride, *high = in + (size_t)v.high * in_stride;
+
+        for (int x = 0; x < out_w; x++) {
+            struct between u = between_of(x, out_w, in_w);
+            float above = (1 - u.share) * low[u.low] + u.share * low[u.high];
+            float below = (1 - u.share) * high[u.low] + u.share * high[u.high];
+
+            *out++ = (1 - v.share) * above + v.share * below;
+        }
+    }
 }
 
 void img_nearest(float *out, int out_h, int out_w, const float *in, int in_h, int in_w, size_t planes)

@@ -186,7 +186,8 @@ static void plan_one(struct param_visitor *v, const struct param *p, struct tens
     plan = &c->plans[c->n];
     t = &c->tensors[c->n];
     *t = (struct written_tensor){ .n_dims = 0 };
-    *plan = (struct planned){ .name = arena_strdup(&c->arena, p->name), .param = *p, .rule = load_rule(p) };
+    *plan =
+        (struct planned){ .name = arena_strdup(&c->arena, p->name), .param = *p, .rule = ckpt_param_rule(p) };
     plan->param.name = plan->name;
     if (plan->name == NULL) {
         err_no_memory(&c->err, "list of tensors");

@@ -248,18 +248,6 @@ enum status load_config(struct model_config *config, struct tokenizer **t, const
 
 /* ---- weights ----------------------------------------------------------------------------------------------- */
 
-struct ckpt_rule load_rule(const struct param *p)
-{
-    static const enum ckpt_split splits[] = { [SPLIT_NONE] = CKPT_REPLICATED,
-                                              [SPLIT_ROWS] = CKPT_ROWS,
-                                              [SPLIT_COLUMNS] = CKPT_COLUMNS,
-                                              [SPLIT_EXPERTS] = CKPT_EXPERT_ROWS };
-    struct ckpt_rule rule = { .split = splits[p->split], .experts = p->experts, .n_dims = p->n_dims };
-
-    memcpy(rule.dim, p->dim, sizeof rule.dim);
-    return rule;
-}
-
 struct loader {
     struct network *network;
     struct checkpoint *checkpoint;
@@ -274,50 +262,6 @@ static void note(char *text, size_t size, const char *what)
     size_t n = strlen(text);
 
     if (n + strlen(what) + 8 < size) snprintf(text + n, size - n, "%s%s", n > 0 ? "; " : "", what);
-}
-
-/* A small weight as contiguous float32: in place if it is that already. Its dims stay. */
-static bool to_vector(struct loader *l, struct tensor *t)
-{
-    int64_t n_rows = tensor_rows(t), n = tensor_columns(t);
-    float *data;
-
-    if (t->dtype == DTYPE_F32 && t->pieces == NULL && (n_rows == 1 || t->stride == n)) return true;
-    data = arena_alloc(&l->network->arena, (size_t)(n_rows * n) * sizeof *data);
-    if (data == NULL) {
-        err_no_memory(&l->err, "weights");
-        return false;
-    }
-    for (int64_t r = 0; r < n_rows; r++) tensor_row_f32(t, r, 0, n, data + r * n);
-    t->dtype = DTYPE_F32;
-    t->pieces = NULL;
-    t->data = data;
-    t->stride = n;
-    return true;
-}
-
-/* A convolution's weight [N, C, p, p] as the matrix [N, C*p*p] that `linear` takes. */
-static void to_matrix(struct loader *l, struct tensor *t)
-{
-    int64_t n_rows = tensor_rows(t), n = tensor_columns(t);
-    size_t row_bytes = dtype_bytes(t->dtype, (size_t)n);
-
-    if (t->n_dims == 2) return;
-    if (t->stride != n) { /* saved as a view of something wider */
-        unsigned char *data = arena_alloc(&l->network->arena, (size_t)n_rows * row_bytes);
-
-        if (data == NULL) {
-            err_no_memory(&l->err, "weights");
-            return;
-        }
-        for (int64_t r = 0; r < n_rows; r++) {
-            memcpy(data + (size_t)r * row_bytes, tensor_row(t, r, 0, n, NULL), row_bytes);
-        }
-        t->data = data;
-    }
-    for (int i = 2; i < t->n_dims; i++) t->dim[1] *= t->dim[i];
-    t->stride = t->dim[1];
-    t->n_dims = 2;
 }
 
 bool load_separate_biases(const struct checkpoint *c, const char *name, char part[2][LOAD_NAME_MAX])
@@ -354,29 +298,13 @@ enum status load_join_biases(struct checkpoint *c, const struct param *p, struct
     return STATUS_OK;
 }
 
-static enum status fetch(struct loader *l, const struct param *p, struct tensor *slot, struct err *e)
-{
-    struct ckpt_rule rule = load_rule(p);
-    int rank = l->options->rank, ranks = l->options->ranks > 0 ? l->options->ranks : 1;
-    struct adapter *adapter = slot->adapter; /* laid out already; it is filled when its parts are visited */
-    enum status st = STATUS_OK;
-
-    if (p->experts == 1) {
-        st = ckpt_tensor(l->checkpoint, p->name, &rule, rank, ranks, slot, e);
-        slot->adapter = adapter;
-        return st;
-    }
-    for (int i = 0; i < p->experts && st == STATUS_OK; i++) {
-        st = ckpt_expert(l->checkpoint, p->name, &rule, i, rank, ranks, &slot[i], e);
-    }
-    return st;
-}
-
 static void load_one(struct param_visitor *v, const struct param *p, struct tensor *slot)
 {
     struct loader *l = v->user;
+    int ranks = l->options->ranks > 0 ? l->options->ranks : 1;
     char parts[2][LOAD_NAME_MAX];
     struct err e = { 0 };
+    enum status st;
 
     if (slot == NULL || l->err.code != STATUS_OK) return;
     l->n_visited++;
@@ -391,14 +319,12 @@ static void load_one(struct param_visitor *v, const struct param *p, struct tens
         if (l->n_missing++ < 4) note(l->missing, sizeof l->missing, text);
         return;
     }
-    if (fetch(l, p, slot, &e) != STATUS_OK) {
-        if (l->n_broken++ < 3) note(l->broken, sizeof l->broken, e.text);
-        return;
-    }
-    if (p->kind == PARAM_VECTOR) {
-        to_vector(l, slot);
-    } else if (p->experts == 1) {
-        to_matrix(l, slot);
+    st = ckpt_param(l->checkpoint, p, l->options->rank, ranks, &l->network->arena, slot, &e);
+    if (st == STATUS_OK) return;
+    if (st == STATUS_NO_MEMORY) {
+        err_set(&l->err, st, "%s", e.text);
+    } else if (l->n_broken++ < 3) {
+        note(l->broken, sizeof l->broken, e.text);
     }
 }
 

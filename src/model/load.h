@@ -13,6 +13,7 @@
 
 #include "model/network.h"
 #include "store/checkpoint.h"
+#include "store/checkpoint_params.h"
 #include "text/tokenizer.h"
 
 struct load_options {
@@ -47,9 +48,6 @@ enum status load_weights(struct network *n, struct checkpoint *c, const struct l
 
 /* Warns of tensors of the checkpoint that were not asked for and that no network of the variant has. */
 void load_warn_extra(struct network *n, const struct checkpoint *c, const struct report *report);
-
-/* What load_weights asks the checkpoint for. Fields of rule as in checkpoint.h. */
-struct ckpt_rule load_rule(const struct param *p);
 
 /* True for a name that the variant's networks store without using (spec 02 section 3.4). */
 bool load_is_unused(struct network *n, const char *name);

@@ -17,7 +17,7 @@
 
 #include "tensor/tensor.h"
 
-enum { KERNEL_SCRATCH_BYTES = 8 << 20, HEAD_DIM_MAX = 512 };
+enum { KERNEL_SCRATCH_BYTES = 8 << 20, HEAD_DIM_MAX = 512, GRID_SIDE_MAX = 128 };
 
 /* What a row comes to in `linear`, `linear_transposed` and `attention` must not depend on the other rows of the call, as long as x has at most
  * this many rows and, for attention, each run of equal `first` has. Batches and the checking of guessed tokens rely on it: they
@@ -31,7 +31,7 @@ struct exec {
     bool precise;           /* forbids rounding activations to 16 or 8 bits inside `linear` */
 };
 
-enum activation { ACT_GELU_ERF, ACT_GELU_QUICK, ACT_SILU };
+enum activation { ACT_GELU_ERF, ACT_GELU_QUICK, ACT_SILU, ACT_RELU };
 
 /* Softmax attention. Row t of q sees the rows first[t] .. first[t]+count[t]-1 of k and v, count[t] >= 1.
  * Encoders: every row of a view sees that view's rows. Causal: first is the sequence's start, count the position + 1.
@@ -43,6 +43,15 @@ struct attention_shape {
     int heads, kv_heads, head_dim;
     float scale;
     const int32_t *first, *count; /* [T] */
+};
+
+/* What is added to the scores where queries and keys are the cells of square maps, for how far apart they lie. Each segment of
+ * attention_shape is one map, row by row: q, k and v have the same rows, and row t is cell t - first[t].
+ *   rows, columns [T*H, 2*side-1]   to the score of the cells (y, x) and (y', x') of head j come
+ *   rows[t*H + j, y - y' + side - 1] + columns[t*H + j, x - x' + side - 1] */
+struct grid_terms {
+    int side; /* <= GRID_SIDE_MAX */
+    const struct tensor *rows, *columns;
 };
 
 /* A stack of V maps of H x W cells with C channels. Element (v, y, x, c) is at
@@ -76,6 +85,13 @@ struct backend {
     void (*attention_backward)(const struct exec *e, const struct tensor *y, const struct tensor *q,
                                const struct tensor *k, const struct tensor *v,
                                const struct attention_shape *s);
+    /* The same with grid_terms; heads == kv_heads, k and v float32. */
+    void (*attention_grid)(const struct exec *e, struct tensor *y, const struct tensor *q,
+                           const struct tensor *k, const struct tensor *v, const struct attention_shape *s,
+                           const struct grid_terms *g);
+    void (*attention_grid_backward)(const struct exec *e, const struct tensor *y, const struct tensor *q,
+                                    const struct tensor *k, const struct tensor *v,
+                                    const struct attention_shape *s, const struct grid_terms *g);
 
     void (*layer_norm)(const struct exec *e, struct tensor *y, const struct tensor *x, const float *w,
                        const float *b, float eps);

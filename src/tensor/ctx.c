@@ -104,3 +104,19 @@ struct tensor *rows(struct ctx *c, struct tensor *x, int64_t first, int64_t coun
     t->grad = x->grad != NULL ? x->grad + first * x->stride : NULL;
     return t;
 }
+
+struct tensor *reshape(struct ctx *c, struct tensor *x, int64_t n_rows)
+{
+    struct tensor *t;
+    int64_t n;
+
+    if (x == NULL) return NULL;
+    n = tensor_rows(x) * tensor_columns(x);
+    assert(x->dtype == DTYPE_F32 && n_rows >= 1 && n % n_rows == 0);
+    assert(tensor_rows(x) <= 1 || x->stride == tensor_columns(x));
+    t = ctx_alloc(c, 1, sizeof *t);
+    if (t == NULL) return NULL;
+    *t = tensor_matrix(DTYPE_F32, x->data, n_rows, n / n_rows);
+    t->grad = x->grad;
+    return t;
+}

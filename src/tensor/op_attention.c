@@ -95,6 +95,41 @@ struct tensor *attention_weights(struct ctx *c, const struct tensor *q, const st
     return y;
 }
 
+struct attention_grid_args {
+    struct tensor *y, *q, *k, *v;
+    struct attention_shape s;
+    struct grid_terms g;
+};
+
+static void attention_grid_backward(struct ctx *c, const void *args)
+{
+    const struct attention_grid_args *a = args;
+
+    c->backend->attention_grid_backward(&c->exec, a->y, a->q, a->k, a->v, &a->s, &a->g);
+}
+
+struct tensor *attention_grid(struct ctx *c, struct tensor *q, struct tensor *k, struct tensor *v,
+                              const struct attention_shape *s, const struct grid_terms *g)
+{
+    struct attention_grid_args args = { NULL, q, k, v, *s, *g };
+    int64_t T;
+
+    if (q == NULL || k == NULL || v == NULL || g->rows == NULL || g->columns == NULL || ctx_stopped(c))
+        return NULL;
+    T = tensor_rows(q);
+    assert(s->head_dim <= HEAD_DIM_MAX && s->heads == s->kv_heads && g->side <= GRID_SIDE_MAX);
+    assert(T % (g->side * g->side) == 0 && tensor_rows(k) == T && tensor_rows(v) == T);
+    assert(tensor_rows(g->rows) == T * s->heads && tensor_columns(g->rows) == 2 * g->side - 1);
+    assert(tensor_rows(g->columns) == T * s->heads && tensor_columns(g->columns) == 2 * g->side - 1);
+    args.y =
+        tensor_new(c, T, tensor_columns(q),
+                   has_grad(q) || has_grad(k) || has_grad(v) || has_grad(g->rows) || has_grad(g->columns));
+    if (args.y == NULL) return NULL;
+    if (c->work != NULL) count_attention(c, T, k, v, s);
+    c->backend->attention_grid(&c->exec, args.y, q, k, v, s, g);
+    return tape_record(c, args.y, attention_grid_backward, &args, sizeof args);
+}
+
 bool attention_segments(struct ctx *c, struct attention_shape *s, int64_t segments, int64_t length,
                         int64_t seen)
 {

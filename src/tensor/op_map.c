@@ -1,4 +1,4 @@
-/* op_map.c - ops on stacks of two-dimensional maps: patches and depthwise convolution. See ops.h. */
+/* op_map.c - ops on stacks of two-dimensional maps: patches, there and back, and depthwise convolution. See ops.h. */
 #include "tensor/op_common.h"
 
 struct map_shape map_planar(int64_t maps, int64_t channels, int64_t height, int64_t width)
@@ -44,6 +44,39 @@ struct tensor *patches(struct ctx *c, struct tensor *x, const struct map_shape *
     if (args.y == NULL) return NULL;
     c->backend->patches(&c->exec, args.y, tensor_f32(x), s, patch);
     return has_grad(x) ? tape_record(c, args.y, patches_backward, &args, sizeof args) : args.y;
+}
+
+/* forward: y[place of (t, i)] = x[t, i]   so: dx[t, i] += dy[place of (t, i)] */
+static void unpatches_backward(struct ctx *c, const void *args)
+{
+    const struct patches_args *a = args;
+    struct tensor *dx = tensor_new(c, tensor_rows(a->x), tensor_columns(a->x), false);
+
+    if (dx == NULL) return;
+    c->backend->patches(&c->exec, dx, a->y->grad, &a->s, a->patch);
+    for (int64_t t = 0; t < tensor_rows(dx); t++) {
+        for (int64_t i = 0; i < tensor_columns(dx); i++)
+            a->x->grad[t * a->x->stride + i] += tensor_f32(dx)[t * dx->stride + i];
+    }
+}
+
+/* What `patches` takes apart its backward puts together: x is a gradient of patches, y that of the maps. */
+struct tensor *unpatches(struct ctx *c, struct tensor *x, const struct map_shape *s, int patch)
+{
+    struct patches_args args = { NULL, x, *s, patch };
+    struct tensor parts;
+
+    if (x == NULL) return NULL;
+    assert(s->height % patch == 0 && s->width % patch == 0);
+    assert(tensor_rows(x) == s->maps * (s->height / patch) * (s->width / patch) &&
+           tensor_columns(x) == s->channels * patch * patch);
+    args.y = tensor_new(c, s->maps * s->height * s->width, s->channels, has_grad(x));
+    if (args.y == NULL) return NULL;
+    memset(args.y->data, 0, (size_t)(tensor_rows(args.y) * s->channels) * sizeof(float));
+    parts = *x;
+    parts.grad = tensor_f32(x);
+    c->backend->patches_backward(&c->exec, &parts, tensor_f32(args.y), s, patch);
+    return has_grad(x) ? tape_record(c, args.y, unpatches_backward, &args, sizeof args) : args.y;
 }
 
 struct depthwise_args {

@@ -78,6 +78,8 @@ struct tensor *tensor_add_grad(struct ctx *c, struct tensor *x);
 /* Borrowed parts of x, with the same part of its gradient. */
 struct tensor *columns(struct ctx *c, struct tensor *x, int64_t first, int64_t count);
 struct tensor *rows(struct ctx *c, struct tensor *x, int64_t first, int64_t count);
+/* The same numbers, contiguous, as a matrix of n_rows rows. */
+struct tensor *reshape(struct ctx *c, struct tensor *x, int64_t n_rows);
 
 /* ---- matrices ---------------------------------------------------------------------------------------------- */
 
@@ -108,6 +110,9 @@ struct tensor *attention(struct ctx *c, struct tensor *q, struct tensor *k, stru
  * heads, times `share` -> [T, columns]. */
 struct tensor *attention_weights(struct ctx *c, const struct tensor *q, const struct tensor *k,
                                  const struct attention_shape *s, int64_t columns, double share);
+/* The same where rows are cells of square maps: struct grid_terms (backend.h). heads == kv_heads; every segment is one map. */
+struct tensor *attention_grid(struct ctx *c, struct tensor *q, struct tensor *k, struct tensor *v,
+                              const struct attention_shape *s, const struct grid_terms *g);
 /* The two arrays of attention_shape for `segments` runs of `length` queries, each seeing its own `seen` rows. */
 bool attention_segments(struct ctx *c, struct attention_shape *s, int64_t segments, int64_t length,
                         int64_t seen);
@@ -133,7 +138,7 @@ struct tensor *layer_norm(struct ctx *c, struct tensor *x, const struct tensor *
                           float eps);
 /* x / sqrt(mean(x^2) + eps) * w (Zhang & Sennrich 2019).   w [D] vec */
 struct tensor *rms_norm(struct ctx *c, struct tensor *x, const struct tensor *w, float eps);
-/* GELU_ERF x(1+erf(x/sqrt 2))/2, GELU_QUICK x sigmoid(1.702x), SILU x sigmoid(x). Without a tape, in place of x. */
+/* GELU_ERF x(1+erf(x/sqrt 2))/2, GELU_QUICK x sigmoid(1.702x), SILU x sigmoid(x), RELU max(x, 0). Without a tape, in place of x. */
 struct tensor *activate(struct ctx *c, struct tensor *x, enum activation a);
 /* silu(gate) * up (Shazeer 2020). Without a tape, in place of gate. */
 struct tensor *swiglu(struct ctx *c, struct tensor *gate, struct tensor *up);
@@ -177,6 +182,9 @@ double load_balance(struct ctx *c, struct tensor *logits, const int32_t *choice,
 /* Non-overlapping patches of a stack of maps -> [V*(H/patch)*(W/patch), C*patch*patch], see backend.h. `linear` of it with
  * a [N, C, patch, patch] weight is the convolution. x is in *s's layout, any number of rows and columns. */
 struct tensor *patches(struct ctx *c, struct tensor *x, const struct map_shape *s, int patch);
+/* The way back: every row's C*patch*patch numbers to their places -> [V*H*W, C], or whatever *s says; H and W are multiples of patch. `unpatches`
+ * of `linear_transposed` with a [N, C, patch, patch] weight is the transposed convolution whose stride is its size. */
+struct tensor *unpatches(struct ctx *c, struct tensor *x, const struct map_shape *s, int patch);
 /* Layouts: images [V, C, H, W], and maps kept as rows [V*H*W, C]. */
 struct map_shape map_planar(int64_t maps, int64_t channels, int64_t height, int64_t width);
 struct map_shape map_rows(int64_t maps, int64_t channels, int64_t height, int64_t width);

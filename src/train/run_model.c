@@ -43,7 +43,7 @@ static struct trainee *trained(struct saving *s, const char *name)
  * they may have any shape, and are left out. */
 static bool unused_tensor(const struct saving *s, const struct param *p, struct tensor *x)
 {
-    struct ckpt_rule rule = load_rule(p);
+    struct ckpt_rule rule = ckpt_param_rule(p);
     struct err e = { 0 };
 
     return ckpt_has(s->t->checkpoint, p->name) &&

@@ -126,6 +126,43 @@ static void nan_stays_in_its_row(void **state)
     fixture_end(&t);
 }
 
+static void check_grid(struct fixture *t, int side, int64_t maps, int heads, int d)
+{
+    int64_t cells = (int64_t)side * side, T = maps * cells;
+    int32_t *first = guarded_bytes(t, (size_t)T * sizeof *first, 4),
+            *count = guarded_bytes(t, (size_t)T * sizeof *count, 4);
+    struct attention_shape s = { heads, heads, d, 0.5f, first, count };
+    struct tensor q = random_matrix(t, T, heads * d, 3), k = random_matrix(t, T, heads * d, 1),
+                  v = random_matrix(t, T, heads * d, 2), y = random_matrix(t, T, heads * d, 5);
+    struct tensor rows = random_matrix(t, T * heads, 2 * side - 1, 1),
+                  columns = random_matrix(t, T * heads, 2 * side - 1, 2),
+                  want = random_matrix(t, T, heads * d, 0);
+    struct grid_terms g = { side, &rows, &columns };
+
+    for (int64_t i = 0; i < T; i++) {
+        first[i] = (int32_t)(i / cells * cells);
+        count[i] = (int32_t)cells;
+    }
+    t->ref->attention_grid(&t->exec, &want, &q, &k, &v, &s, &g);
+    t->level->attention_grid(&t->exec, &y, &q, &k, &v, &s, &g);
+    assert_close(&y, &want, 4e-6, "attention_grid side=%d heads=%d d=%d", side, heads, d);
+    buffers_check(t);
+}
+
+/* Maps smaller than a register, windows of SAM, and one that is cut into blocks of queries and tiles of keys. */
+static void maps_match_the_definition(void **state)
+{
+    struct fixture t;
+
+    fixture_begin(&t, *state);
+    check_grid(&t, 1, 3, 2, 4);
+    check_grid(&t, 2, 3, 2, 5);
+    check_grid(&t, 5, 2, 3, 8);
+    check_grid(&t, 14, 2, 2, 20);
+    check_grid(&t, 19, 1, 1, 16);
+    fixture_end(&t);
+}
+
 static void threads_give_the_same_bits(void **state)
 {
     struct fixture t;
@@ -275,10 +312,11 @@ static void gradients_match(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        EACH_LEVEL(matches_the_definition),     EACH_LEVEL(extreme_shapes_and_scores),
-        EACH_LEVEL(huge_scores_stay_finite),    EACH_LEVEL(nan_stays_in_its_row),
-        EACH_LEVEL(threads_give_the_same_bits), EACH_LEVEL(few_rows_are_independent),
-        EACH_LEVEL(many_rows_are_independent),  EACH_LEVEL(gradients_match),
+        EACH_LEVEL(matches_the_definition),    EACH_LEVEL(extreme_shapes_and_scores),
+        EACH_LEVEL(huge_scores_stay_finite),   EACH_LEVEL(nan_stays_in_its_row),
+        EACH_LEVEL(maps_match_the_definition), EACH_LEVEL(threads_give_the_same_bits),
+        EACH_LEVEL(few_rows_are_independent),  EACH_LEVEL(many_rows_are_independent),
+        EACH_LEVEL(gradients_match),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

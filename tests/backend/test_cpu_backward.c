@@ -89,6 +89,7 @@ enum kernel {
     GELU_ERF,
     GELU_QUICK,
     SILU,
+    RELU,
     SWIGLU,
     RESIDUAL,
     SCALED,
@@ -97,8 +98,9 @@ enum kernel {
     KERNELS
 };
 
-static const char *const names[KERNELS] = { "layer_norm", "rms_norm", "gelu_erf", "gelu_quick",   "silu",
-                                            "swiglu",     "residual", "scaled",   "add_periodic", "rope" };
+static const char *const names[KERNELS] = { "layer_norm", "rms_norm",     "gelu_erf", "gelu_quick",
+                                            "silu",       "relu",         "swiglu",   "residual",
+                                            "scaled",     "add_periodic", "rope" };
 
 static void run(struct problem *p, enum kernel kernel, enum side side)
 {
@@ -114,6 +116,7 @@ static void run(struct problem *p, enum kernel kernel, enum side side)
     case GELU_ERF: k->activate_backward(&e, y, a, ACT_GELU_ERF); break;
     case GELU_QUICK: k->activate_backward(&e, y, a, ACT_GELU_QUICK); break;
     case SILU: k->activate_backward(&e, y, a, ACT_SILU); break;
+    case RELU: k->activate_backward(&e, y, a, ACT_RELU); break;
     case SWIGLU: k->swiglu_backward(&e, y, a, b); break;
     case RESIDUAL: k->residual_backward(&e, y, a, b, NULL, NULL); break;
     case SCALED: k->residual_backward(&e, y, b, a, p->w, p->dw[side]); break;

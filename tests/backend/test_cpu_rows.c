@@ -47,11 +47,11 @@ static struct tensor number_line(struct fixture *t, int64_t n)
 
 static void activations_are_accurate(void **state)
 {
-    static const enum activation kinds[] = { ACT_GELU_ERF, ACT_GELU_QUICK, ACT_SILU };
+    static const enum activation kinds[] = { ACT_GELU_ERF, ACT_GELU_QUICK, ACT_SILU, ACT_RELU };
     struct fixture t;
 
     fixture_begin(&t, *state);
-    for (int i = 0; i < 3; i++) {
+    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) {
         int64_t n = 400003;
         struct tensor x = number_line(&t, n), y = random_matrix(&t, 1, n, 0);
 
@@ -61,12 +61,14 @@ static void activations_are_accurate(void **state)
 
             if (kinds[i] == ACT_GELU_ERF)
                 want = 0.5 * v * erfc(-v * 0.70710678118654752440);
+            else if (kinds[i] == ACT_RELU)
+                want = v > 0 ? v : 0;
             else
                 want = v / (1 + exp(-(kinds[i] == ACT_SILU ? 1.0 : 1.702) * v));
             /* A few ulp of exp and of the normal tail; 1.702 x is rounded before exp sees it, which far out costs as many ulp
              * as x is large. Below 1e-36 only the absolute error counts. */
             if (!(got == want || fabs(got - want) <= 1e-36 + fabs(want) * (5e-7 + (v < 0 ? -1e-7 * v : 0))))
-                fail_msg("activation %d of %.9g: got %.9g, want %.9g", i, v, got, want);
+                fail_msg("activation %zu of %.9g: got %.9g, want %.9g", i, v, got, want);
         }
         t.level->activate(&t.exec, &x, &x, kinds[i]);
         assert_same_bits(&x, &y, "activate in place");
@@ -89,7 +91,7 @@ static void elementwise_kernels_match(void **state)
                       y = random_matrix(&t, T, D, 2);
         struct tensor want = random_matrix(&t, T, D, 0);
 
-        for (int a = 0; a <= (int)ACT_SILU; a++) {
+        for (int a = 0; a <= (int)ACT_RELU; a++) {
             t.ref->activate(&t.exec, &want, &x, (enum activation)a);
             t.level->activate(&t.exec, &y, &x, (enum activation)a);
             assert_close(&y, &want, 2e-7, "activate %d T=%d D=%d", a, (int)T, (int)D);

@@ -14,9 +14,9 @@
 
 static void check_weights(int from, int to, int i, int low, const int *want, int n)
 {
-    int *got = malloc((size_t)img_resample_taps(from, to) * sizeof *got), got_low;
+    int *got = malloc((size_t)img_resample_taps(from, to, IMG_FILTER_BICUBIC) * sizeof *got), got_low;
 
-    assert_int_equal(img_resample_weights(got, &got_low, from, to, i), n);
+    assert_int_equal(img_resample_weights(got, &got_low, from, to, i, IMG_FILTER_BICUBIC), n);
     assert_int_equal(got_low, low);
     assert_memory_equal(got, want, (size_t)n * sizeof *got);
     free(got);
@@ -36,7 +36,7 @@ static void test_weights(void **state)
     check_weights(640, 224, 1, 0, a1, 10);
     check_weights(100, 448, 0, 0, b0, 2);
     check_weights(100, 448, 2, 0, b2, 3);
-    n = img_resample_weights(middle, &low, 640, 224, 112);
+    n = img_resample_weights(middle, &low, 640, 224, 112, IMG_FILTER_BICUBIC);
     assert_int_equal(n, 11);
     assert_int_equal(low, 316);
     for (int j = 0; j < n; j++) sum += middle[j];

@@ -105,7 +105,7 @@ struct pair {
 static void compare(struct param_visitor *v, const struct param *p, struct tensor *slot)
 {
     struct pair *k = v->user;
-    struct ckpt_rule rule = load_rule(p);
+    struct ckpt_rule rule = ckpt_param_rule(p);
     struct tensor a, b;
     struct err e = { 0 };
     unsigned char *want, *scratch;

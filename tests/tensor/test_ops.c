@@ -9,6 +9,7 @@ enum { T = 6, N = 5, K = 7 };
 /* Inputs of any op, all with gradients. */
 struct inputs {
     struct tensor x, other, w, b, p;
+    struct tensor map, places; /* of two maps of 2 x 2 cells */
 };
 
 static struct tensor *run_linear(struct ctx *c, void *user)
@@ -82,6 +83,26 @@ static struct tensor *run_attention_dropout(struct ctx *c, void *user)
     return attention_dropout(c, q, columns(c, &u->other, 0, 4), columns(c, &u->x, 3, 4), &s);
 }
 
+/* Two heads of two numbers, and terms of position that are products of the queries. */
+static struct tensor *run_attention_grid(struct ctx *c, void *user)
+{
+    static const int32_t first[] = { 0, 0, 0, 0, 4, 4, 4, 4 }, count[] = { 4, 4, 4, 4, 4, 4, 4, 4 };
+    struct attention_shape s = { 2, 2, 2, 0.7f, first, count };
+    struct inputs *u = user;
+    struct tensor *q = columns(c, &u->map, 0, 4), *each = reshape(c, concat_columns(c, &q, 1), 16);
+    struct grid_terms g = { 2, linear(c, each, &u->places, NULL), linear(c, each, &u->places, NULL) };
+
+    return attention_grid(c, q, columns(c, &u->map, 4, 4), columns(c, &u->map, 8, 4), &s, &g);
+}
+
+static struct tensor *run_unpatches(struct ctx *c, void *user)
+{
+    struct map_shape s = map_rows(2, 2, 4, 4);
+    struct inputs *u = user;
+
+    return unpatches(c, columns(c, &u->map, 3, 8), &s, 2);
+}
+
 static void open_inputs(struct inputs *u, struct weights *w, struct ctx *c, struct arena *a)
 {
     struct param_visitor v = weights_visitor(w);
@@ -97,6 +118,8 @@ static void open_inputs(struct inputs *u, struct weights *w, struct ctx *c, stru
     param(&v, &u->w, PARAM_MATRIX, SPLIT_NONE, SHAPE(N, K), "w");
     param(&v, &u->b, PARAM_VECTOR, SPLIT_NONE, SHAPE(N), "b");
     param(&v, &u->p, PARAM_VECTOR, SPLIT_NONE, SHAPE(2, K + 2), "p");
+    param(&v, &u->map, PARAM_VECTOR, SPLIT_NONE, SHAPE(8, 12), "map");
+    param(&v, &u->places, PARAM_MATRIX, SPLIT_NONE, SHAPE(3, 2), "places");
 }
 
 static void check_with(forward_function forward, bool recompute, double share)
@@ -132,6 +155,28 @@ static void test_moved(void **state)
     (void)state;
     check(run_concat, false);
     check(run_embed, false);
+}
+
+static void test_maps(void **state)
+{
+    struct map_shape s = map_rows(2, 2, 4, 4);
+    struct arena arena = { 0 };
+    struct tensor *x, *again;
+    struct weights w;
+    struct inputs u;
+    struct ctx c;
+
+    (void)state;
+    check(run_attention_grid, false);
+    check(run_unpatches, false);
+    open_inputs(&u, &w, &c, &arena);
+    x = columns(&c, &u.map, 3, 8);
+    again = patches(&c, unpatches(&c, x, &s, 2), &s, 2); /* there and back */
+    for (int t = 0; t < 8; t++)
+        assert_memory_equal(tensor_f32(x) + t * x->stride, tensor_f32(again) + t * 8, 8 * sizeof(float));
+    weights_free(&w);
+    ctx_free(&c);
+    arena_free(&arena);
 }
 
 static void test_blocks(void **state)
@@ -257,11 +302,13 @@ static void test_load_balance(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_products), cmocka_unit_test(test_moved),
-        cmocka_unit_test(test_blocks),   cmocka_unit_test(test_attention_weights),
-        cmocka_unit_test(test_dropout),  cmocka_unit_test(test_load_balance)
-    };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_products),
+                                        cmocka_unit_test(test_moved),
+                                        cmocka_unit_test(test_maps),
+                                        cmocka_unit_test(test_blocks),
+                                        cmocka_unit_test(test_attention_weights),
+                                        cmocka_unit_test(test_dropout),
+                                        cmocka_unit_test(test_load_balance) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

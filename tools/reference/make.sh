@@ -26,3 +26,6 @@ fi
 "$PYTHON" tools/reference/goldens.py tests/data/tiny tests/data/images/scene.png tests/data/golden
 "$PYTHON" tools/reference/train.py tests/data/tiny tests/data/train
 "$PYTHON" tools/reference/gguf_files.py tests/data/tiny tests/data/tokenizer.model tests/data/gguf
+
+# What SAM's tests compare with.
+"$PYTHON" tools/reference/sam.py tests/data/sam tests/data/images/scene.png

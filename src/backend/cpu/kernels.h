@@ -15,6 +15,7 @@
     X(linear_transposed)                                                                                     \
     X(linear_weight_grad)                                                                                    \
     X(attention)                                                                                             \
+    X(attention_grid)                                                                                        \
     X(attention_backward)                                                                                    \
     X(layer_norm)                                                                                            \
     X(rms_norm)                                                                                              \
@@ -35,12 +36,14 @@
     X(depthwise_conv_backward)                                                                               \
     X(store_rows)
 
-/* Plain C at every level: little work, or work that waits for memory. */
+/* Plain C at every level: little work, work that waits for memory, or (attention_grid_backward) what only small networks are
+ * trained with. */
 #define KERNELS_PLAIN(X)                                                                                     \
     X(gather)                                                                                                \
     X(gather_backward)                                                                                       \
     X(combine)                                                                                               \
     X(combine_backward)                                                                                      \
+    X(attention_grid_backward)                                                                               \
     X(softmax_top_k)                                                                                         \
     X(softmax_top_k_backward)                                                                                \
     X(patches)                                                                                               \

@@ -1,4 +1,4 @@
-/* ref_activation.c - GELU, QuickGELU, SiLU, SwiGLU and their gradients. */
+/* ref_activation.c - GELU, QuickGELU, SiLU, ReLU, SwiGLU and their gradients. */
 #include "backend/cpu/ref/ref.h"
 
 #include <math.h>
@@ -16,6 +16,7 @@ static double value(double x, enum activation a)
     switch (a) {
     case ACT_GELU_ERF: return 0.5 * x * erfc(-x * sqrt_half);
     case ACT_GELU_QUICK: return x * sigmoid(1.702 * x);
+    case ACT_RELU: return x < 0 ? 0 : x;
     case ACT_SILU: break;
     }
     return x * sigmoid(x);
@@ -25,6 +26,7 @@ static double slope(double x, enum activation a)
 {
     double rate = a == ACT_GELU_QUICK ? 1.702 : 1, s;
 
+    if (a == ACT_RELU) return x > 0;
     if (a == ACT_GELU_ERF) return 0.5 * erfc(-x * sqrt_half) + x * inverse_sqrt_2pi * exp(-0.5 * x * x);
     s = sigmoid(rate * x);
     return s + rate * x * s * (1 - s);

@@ -10,10 +10,13 @@ struct query {
     const float *q;      /* [d] this head's part */
     int64_t first, last; /* rows of k and v */
     int64_t column;      /* of this head in k and v */
+    int64_t side;        /* of the map whose cells the rows are; 0: they are none */
+    const float *row_term,
+        *column_term; /* the term of a key in this query's row or column of the map is at 0, of the next at -1 */
 };
 
 static struct query query_of(const struct tensor *q, const struct tensor *k, const struct tensor *v,
-                             const struct attention_shape *s, int64_t t, int head)
+                             const struct attention_shape *s, const struct grid_terms *g, int64_t t, int head)
 {
     struct query r = { .k = k, .v = v, .s = s };
 
@@ -21,6 +24,13 @@ static struct query query_of(const struct tensor *q, const struct tensor *k, con
     r.first = s->first[t];
     r.last = r.first + s->count[t];
     r.column = (int64_t)(head / (s->heads / s->kv_heads)) * s->head_dim;
+    if (g != NULL) {
+        int64_t cell = t - r.first, row = t * s->heads + head;
+
+        r.side = g->side;
+        r.row_term = data_row(g->rows, row) + cell / g->side + g->side - 1;
+        r.column_term = data_row(g->columns, row) + cell % g->side + g->side - 1;
+    }
     return r;
 }
 
@@ -35,9 +45,13 @@ static double dot(const float *a, const float *b, int n)
 static double score(const struct query *r, int64_t p)
 {
     float key[HEAD_DIM_MAX];
+    int64_t cell = p - r->first;
+    double x;
 
     tensor_row_f32(r->k, p, r->column, r->s->head_dim, key);
-    return (double)r->s->scale * dot(r->q, key, r->s->head_dim);
+    x = (double)r->s->scale * dot(r->q, key, r->s->head_dim);
+    if (r->side > 0) x += (double)r->row_term[-(cell / r->side)] + (double)r->column_term[-(cell % r->side)];
+    return x;
 }
 
 /* The largest score, and the sum of exp(score - largest). NaN anywhere makes both NaN. */
@@ -57,8 +71,8 @@ static void softmax_statistics(const struct query *r, double *largest, double *s
     }
 }
 
-void ref_attention(const struct exec *e, struct tensor *y, const struct tensor *q, const struct tensor *k,
-                   const struct tensor *v, const struct attention_shape *s)
+static void attend(const struct exec *e, struct tensor *y, const struct tensor *q, const struct tensor *k,
+                   const struct tensor *v, const struct attention_shape *s, const struct grid_terms *g)
 {
     int64_t T = tensor_rows(q), d = s->head_dim;
 
@@ -66,7 +80,7 @@ void ref_attention(const struct exec *e, struct tensor *y, const struct tensor *
     for (int64_t i = 0; i < T * s->heads; i++) {
         int64_t t = i / s->heads;
         int head = (int)(i % s->heads);
-        struct query r = query_of(q, k, v, s, t, head);
+        struct query r = query_of(q, k, v, s, g, t, head);
         double largest, sum, out[HEAD_DIM_MAX] = { 0 };
 
         softmax_statistics(&r, &largest, &sum);
@@ -81,10 +95,30 @@ void ref_attention(const struct exec *e, struct tensor *y, const struct tensor *
     }
 }
 
-/* forward: y = sum_p P_p v_p, P = softmax(s), s_p = scale q . k_p   so, with g_p = dy . v_p:
- *   dv_p += P_p dy    ds_p = P_p (g_p - dy . y)    dq += scale ds_p k_p    dk_p += scale ds_p q */
-static void query_backward(const struct query *r, const float *y, const float *dy, float *dq, float *dk,
-                           float *dv, int64_t ld_k, int64_t ld_v)
+void ref_attention(const struct exec *e, struct tensor *y, const struct tensor *q, const struct tensor *k,
+                   const struct tensor *v, const struct attention_shape *s)
+{
+    attend(e, y, q, k, v, s, NULL);
+}
+
+void ref_attention_grid(const struct exec *e, struct tensor *y, const struct tensor *q,
+                        const struct tensor *k, const struct tensor *v, const struct attention_shape *s,
+                        const struct grid_terms *g)
+{
+    attend(e, y, q, k, v, s, g);
+}
+
+/* Where a query's gradients go; NULL: nowhere. */
+struct query_grad {
+    float *q, *k, *v;
+    int64_t ld_k, ld_v;
+    float *row_term, *column_term; /* as struct query's */
+};
+
+/* forward: y = sum_p P_p v_p, P = softmax(s), s_p = scale q . k_p + terms   so, with g_p = dy . v_p:
+ *   dv_p += P_p dy    ds_p = P_p (g_p - dy . y)    dterms += ds_p    dq += scale ds_p k_p    dk_p += scale ds_p q */
+static void query_backward(const struct query *r, const float *y, const float *dy,
+                           const struct query_grad *to)
 {
     int d = r->s->head_dim;
     double largest, sum, dy_y = dot(dy, y, d);
@@ -96,18 +130,22 @@ static void query_backward(const struct query *r, const float *y, const float *d
 
         tensor_row_f32(r->k, p, r->column, d, key);
         tensor_row_f32(r->v, p, r->column, d, value);
-        ds = probability * (dot(dy, value, d) - dy_y) * (double)r->s->scale;
+        ds = probability * (dot(dy, value, d) - dy_y);
+        if (to->row_term != NULL) to->row_term[-((p - r->first) / r->side)] += (float)ds;
+        if (to->column_term != NULL) to->column_term[-((p - r->first) % r->side)] += (float)ds;
+        ds *= (double)r->s->scale;
         for (int c = 0; c < d; c++) {
-            if (dq != NULL) dq[c] += (float)(ds * (double)key[c]);
-            if (dk != NULL) dk[p * ld_k + r->column + c] += (float)(ds * (double)r->q[c]);
-            if (dv != NULL) dv[p * ld_v + r->column + c] += (float)(probability * (double)dy[c]);
+            if (to->q != NULL) to->q[c] += (float)(ds * (double)key[c]);
+            if (to->k != NULL) to->k[p * to->ld_k + r->column + c] += (float)(ds * (double)r->q[c]);
+            if (to->v != NULL) to->v[p * to->ld_v + r->column + c] += (float)(probability * (double)dy[c]);
         }
     }
 }
 
 /* Threads take whole key/value heads: the queries that share one add to the same gradients. */
-void ref_attention_backward(const struct exec *e, const struct tensor *y, const struct tensor *q,
-                            const struct tensor *k, const struct tensor *v, const struct attention_shape *s)
+static void attend_backward(const struct exec *e, const struct tensor *y, const struct tensor *q,
+                            const struct tensor *k, const struct tensor *v, const struct attention_shape *s,
+                            const struct grid_terms *g)
 {
     int64_t T = tensor_rows(q), d = s->head_dim, group = s->heads / s->kv_heads;
 
@@ -115,12 +153,29 @@ void ref_attention_backward(const struct exec *e, const struct tensor *y, const 
     for (int64_t kv = 0; kv < s->kv_heads; kv++) {
         for (int64_t head = kv * group; head < (kv + 1) * group; head++) {
             for (int64_t t = 0; t < T; t++) {
-                struct query r = query_of(q, k, v, s, t, (int)head);
-                float *dq = q->grad != NULL ? grad_row(q, t) + head * d : NULL;
+                struct query r = query_of(q, k, v, s, g, t, (int)head);
+                struct query_grad to = { .k = k->grad, .v = v->grad, .ld_k = k->stride, .ld_v = v->stride };
 
-                query_backward(&r, data_row(y, t) + head * d, grad_row(y, t) + head * d, dq, k->grad, v->grad,
-                               k->stride, v->stride);
+                if (q->grad != NULL) to.q = grad_row(q, t) + head * d;
+                if (g != NULL && g->rows->grad != NULL)
+                    to.row_term = g->rows->grad + (r.row_term - tensor_f32(g->rows));
+                if (g != NULL && g->columns->grad != NULL)
+                    to.column_term = g->columns->grad + (r.column_term - tensor_f32(g->columns));
+                query_backward(&r, data_row(y, t) + head * d, grad_row(y, t) + head * d, &to);
             }
         }
     }
+}
+
+void ref_attention_backward(const struct exec *e, const struct tensor *y, const struct tensor *q,
+                            const struct tensor *k, const struct tensor *v, const struct attention_shape *s)
+{
+    attend_backward(e, y, q, k, v, s, NULL);
+}
+
+void ref_attention_grid_backward(const struct exec *e, const struct tensor *y, const struct tensor *q,
+                                 const struct tensor *k, const struct tensor *v,
+                                 const struct attention_shape *s, const struct grid_terms *g)
+{
+    attend_backward(e, y, q, k, v, s, g);
 }

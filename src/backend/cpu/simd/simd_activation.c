@@ -1,4 +1,4 @@
-/* simd_activation.c - GELU, QuickGELU, SiLU, SwiGLU and their gradients, element by element. */
+/* simd_activation.c - GELU, QuickGELU, SiLU, ReLU, SwiGLU and their gradients, element by element. */
 #include "backend/cpu/simd/simd.h"
 
 INLINE vf sigmoid(vf x)
@@ -24,6 +24,7 @@ INLINE vf normal_share(vf x)
 INLINE vf activation(vf x, enum activation a)
 {
     if (a == ACT_GELU_ERF) return x * normal_share(x);
+    if (a == ACT_RELU) return vmax(x, (vf){ 0 });
     return times_sigmoid(x, a == ACT_GELU_QUICK ? 1.702f : 1);
 }
 
@@ -33,6 +34,7 @@ INLINE vf slope(vf x, enum activation a)
     float rate = a == ACT_GELU_QUICK ? 1.702f : 1;
     vf s;
 
+    if (a == ACT_RELU) return (vf)((vu)(x > 0) & (vu)splat(1));
     if (a == ACT_GELU_ERF) return normal_share(x) + x * 0x1.988454p-2f * vexp(x * x * -0.5f);
     s = sigmoid(x * rate);
     return s + x * rate * s * (1 - s);
@@ -56,6 +58,7 @@ void SIMD_NAME(activate)(const struct exec *e, struct tensor *y, const struct te
         case ACT_GELU_ERF: activate_row(data_row(y, t), data_row(x, t), D, ACT_GELU_ERF); break;
         case ACT_GELU_QUICK: activate_row(data_row(y, t), data_row(x, t), D, ACT_GELU_QUICK); break;
         case ACT_SILU: activate_row(data_row(y, t), data_row(x, t), D, ACT_SILU); break;
+        case ACT_RELU: activate_row(data_row(y, t), data_row(x, t), D, ACT_RELU); break;
         }
     }
 }
@@ -103,6 +106,7 @@ void SIMD_NAME(activate_backward)(const struct exec *e, const struct tensor *y, 
         case ACT_GELU_ERF: slope_row(grad_row(x, t), xt, dy, D, ACT_GELU_ERF); break;
         case ACT_GELU_QUICK: slope_row(grad_row(x, t), xt, dy, D, ACT_GELU_QUICK); break;
         case ACT_SILU: slope_row(grad_row(x, t), xt, dy, D, ACT_SILU); break;
+        case ACT_RELU: slope_row(grad_row(x, t), xt, dy, D, ACT_RELU); break;
         }
     }
 }

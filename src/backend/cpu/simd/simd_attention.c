@@ -2,6 +2,7 @@
  * simd_attention.c - softmax attention without a score matrix (Milakov and Gimelshein 2018; Dao et al. 2022), in two ways:
  *
  *   many rows of a sequence (encoders, prefill)   simd_attention_many.c   a task is one head: bound by arithmetic
+ *   or any number of cells of a map (SAM)
  *   few (decoding, checking guessed tokens)       simd_attention_few.c    a task is a share of the key/value heads: bound by
  *                                                                         reading keys and values, once
  *
@@ -13,9 +14,9 @@
 
 #include <stdatomic.h>
 
-static bool block_is_few(struct attention_block b)
+static bool block_is_few(const struct attention_job *j, struct attention_block b)
 {
-    return b.t1 - b.t0 <= BATCH_ROWS;
+    return b.t1 - b.t0 <= BATCH_ROWS && j->g == NULL;
 }
 
 /* The block that begins with row t0. A sequence too long for one is cut into equal ones. */
@@ -47,17 +48,16 @@ static struct tasks block_tasks(const struct attention_job *j, struct attention_
 {
     struct tasks k = { .count = j->s->heads };
 
-    if (!block_is_few(b)) return k;
+    if (!block_is_few(j, b)) return k;
     k.cut = SIMD_NAME(attention_few_cut)(j, b, want);
     k.count = (j->s->kv_heads + k.cut.share - 1) / k.cut.share * k.cut.parts;
     return k;
 }
 
-void SIMD_NAME(attention)(const struct exec *e, struct tensor *y, const struct tensor *q,
-                          const struct tensor *k, const struct tensor *v, const struct attention_shape *s)
+static void attend(const struct exec *e, const struct attention_job *j)
 {
-    const struct attention_job j = { y, q, k, v, s };
-    int64_t T = tensor_rows(q), work = 0, blocks = block_count(&j);
+    const struct attention_shape *s = j->s;
+    int64_t T = tensor_rows(j->q), work = 0, blocks = block_count(j);
     atomic_llong next = 0;
 
     for (int64_t t = 0; t < T; t++) work += (int64_t)s->count[t] * s->heads * s->head_dim;
@@ -67,20 +67,37 @@ void SIMD_NAME(attention)(const struct exec *e, struct tensor *y, const struct t
     {
         int64_t want = (omp_get_num_threads() + blocks - 1) / blocks,
                 before = 0; /* tasks of earlier blocks */
-        struct attention_block b = block_from(&j, 0);
-        struct tasks here = block_tasks(&j, b, want);
+        struct attention_block b = block_from(j, 0);
+        struct tasks here = block_tasks(j, b, want);
 
         for (int64_t task = atomic_fetch_add(&next, 1); b.t0 < T; task = atomic_fetch_add(&next, 1)) {
             while (b.t0 < T && task - before >= here.count) {
                 before += here.count;
-                b = b.t1 < T ? block_from(&j, b.t1) : (struct attention_block){ T, T };
-                if (b.t0 < T) here = block_tasks(&j, b, want);
+                b = b.t1 < T ? block_from(j, b.t1) : (struct attention_block){ T, T };
+                if (b.t0 < T) here = block_tasks(j, b, want);
             }
             if (b.t0 >= T) break;
-            if (block_is_few(b))
-                SIMD_NAME(attention_few)(&j, b, here.cut, task - before, thread_scratch(e));
+            if (block_is_few(j, b))
+                SIMD_NAME(attention_few)(j, b, here.cut, task - before, thread_scratch(e));
             else
-                SIMD_NAME(attention_many)(&j, b, (int)(task - before), thread_scratch(e));
+                SIMD_NAME(attention_many)(j, b, (int)(task - before), thread_scratch(e));
         }
     }
+}
+
+void SIMD_NAME(attention)(const struct exec *e, struct tensor *y, const struct tensor *q,
+                          const struct tensor *k, const struct tensor *v, const struct attention_shape *s)
+{
+    const struct attention_job j = { y, q, k, v, s, NULL };
+
+    attend(e, &j);
+}
+
+void SIMD_NAME(attention_grid)(const struct exec *e, struct tensor *y, const struct tensor *q,
+                               const struct tensor *k, const struct tensor *v,
+                               const struct attention_shape *s, const struct grid_terms *g)
+{
+    const struct attention_job j = { y, q, k, v, s, g };
+
+    attend(e, &j);
 }

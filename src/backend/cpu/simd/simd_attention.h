@@ -14,6 +14,7 @@ struct attention_job {
     struct tensor *y;
     const struct tensor *q, *k, *v;
     const struct attention_shape *s;
+    const struct grid_terms *g; /* NULL: none */
 };
 
 /* Rows t0 .. t1-1 of q: one sequence's, all with the same `first`. */

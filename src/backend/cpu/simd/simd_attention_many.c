@@ -4,7 +4,7 @@
  *
  *   q^T   panels of COLUMNS queries   [d][COLUMNS], scaled by scale * log2 e
  *   KEYS keys at a time, unpacked to float32 rows; for every panel:
- *     p   [KEYS][COLUMNS] = k q^T           register tiles; 2^(p - largest so far) in place
+ *     p   [KEYS][COLUMNS] = k q^T           register tiles; plus the terms of a map; 2^(p - largest so far) in place
  *     out^T [d][COLUMNS]  = out^T * (what a larger score shrinks it by) + v^T p
  *   y = out^T / sum, turned back
  *
@@ -28,6 +28,8 @@ struct many_space {
     float k[KEYS * HEAD_DIM_MAX], v[KEYS * HEAD_DIM_MAX];             /* rows of d_padded */
     float p[KEYS * COLUMNS];
     float largest[MANY_ROWS], sum[MANY_ROWS];
+    /* Panels [side][COLUMNS]: what a key in row (column) i of the map adds to the score, times log2 e. */
+    float row_term[MANY_ROWS * GRID_SIDE_MAX], column_term[MANY_ROWS * GRID_SIDE_MAX];
 };
 _Static_assert(sizeof(struct many_space) <= KERNEL_SCRATCH_BYTES, "attention's tiles fit a thread's scratch");
 _Static_assert(MANY_ROWS % COLUMNS == 0 && KEYS % SMALL == 0 && HEAD_DIM_MAX % SMALL == 0, "whole tiles");
@@ -79,6 +81,8 @@ struct panel {
     float *out, *largest, *sum;
     int32_t visible[COLUMNS];
     int64_t least; /* of visible */
+    const float *row_term, *column_term;
+    int64_t side, cell; /* of the map, or 0; and of the tile's first key */
 };
 
 /* Scores become probabilities relative to the largest score so far, 2^0. */
@@ -110,12 +114,32 @@ INLINE void soften(int vectors, struct many_space *z, struct panel *x, int64_t n
     }
 }
 
+/* Adds a map's terms to the scores of n keys. */
+INLINE void add_terms(int vectors, struct many_space *z, const struct panel *x, int64_t n)
+{
+    int64_t row = x->cell / x->side, column = x->cell % x->side;
+
+    for (int64_t i = 0; i < n; i++) {
+        UNROLL
+        for (int j = 0; j < vectors; j++) {
+            float *p = z->p + i * COLUMNS + j * WIDTH;
+
+            store(p, load(p) + (load(x->row_term + row * COLUMNS + j * WIDTH) +
+                                load(x->column_term + column * COLUMNS + j * WIDTH)));
+        }
+        if (++column < x->side) continue;
+        column = 0;
+        row++;
+    }
+}
+
 INLINE void panel_keys(int vectors, struct many_space *z, struct panel *x, int64_t n, int64_t d,
                        int64_t d_padded)
 {
     vf shrink[2];
 
     column(vectors, round_up(n, SMALL), d, z->k, d_padded, 1, x->q, NULL, z->p);
+    if (x->side > 0) add_terms(vectors, z, x, n);
     soften(vectors, z, x, n, shrink);
     column(vectors, d_padded, n, z->v, 1, d_padded, z->p, shrink, x->out);
 }
@@ -125,9 +149,18 @@ static void tile_keys(struct many_space *z, const struct attention_job *j, struc
                       int64_t p0, int64_t n)
 {
     int64_t d = j->s->head_dim, d_padded = round_up(d, SMALL), rows = b.t1 - b.t0;
+    int64_t side = j->g != NULL ? j->g->side : 0;
 
     for (int64_t r = 0; r < rows; r += COLUMNS) {
-        struct panel x = { z->q + r * d, z->out + r * d_padded, z->largest + r, z->sum + r, { 0 }, n };
+        struct panel x = { .q = z->q + r * d,
+                           .out = z->out + r * d_padded,
+                           .largest = z->largest + r,
+                           .sum = z->sum + r,
+                           .least = n,
+                           .row_term = z->row_term + r * side,
+                           .column_term = z->column_term + r * side,
+                           .side = side,
+                           .cell = p0 };
         int64_t most = 0;
 
         for (int64_t i = 0; i < COLUMNS; i++) {
@@ -145,6 +178,27 @@ static void tile_keys(struct many_space *z, const struct attention_job *j, struc
     }
 }
 
+/* The terms of the block's queries, turned. Columns beyond the last query add nothing. */
+static void begin_terms(struct many_space *z, const struct attention_job *j, struct attention_block b,
+                        int head)
+{
+    int64_t side = j->g->side, rows = b.t1 - b.t0, cell = b.t0 - j->s->first[b.t0];
+    size_t size = (size_t)(round_up(rows, COLUMNS) * side) * sizeof(float);
+
+    memset(z->row_term, 0, size);
+    memset(z->column_term, 0, size);
+    for (int64_t r = 0; r < rows; r++, cell++) {
+        int64_t row = (b.t0 + r) * j->s->heads + head, to = r / COLUMNS * COLUMNS * side + r % COLUMNS;
+        const float *row_term = data_row(j->g->rows, row) + cell / side + side - 1,
+                    *column_term = data_row(j->g->columns, row) + cell % side + side - 1;
+
+        for (int64_t i = 0; i < side; i++) {
+            z->row_term[to + i * COLUMNS] = row_term[-i] * LOG2_E;
+            z->column_term[to + i * COLUMNS] = column_term[-i] * LOG2_E;
+        }
+    }
+}
+
 static void begin(struct many_space *z, const struct attention_job *j, struct attention_block b, int head)
 {
     int64_t d = j->s->head_dim, rows = b.t1 - b.t0, padded = round_up(rows, COLUMNS);
@@ -158,6 +212,7 @@ static void begin(struct many_space *z, const struct attention_job *j, struct at
         z->largest[r] = -INFINITY;
         z->sum[r] = 0;
     }
+    if (j->g != NULL) begin_terms(z, j, b, head);
 }
 
 static void end(struct many_space *z, const struct attention_job *j, struct attention_block b, int head)

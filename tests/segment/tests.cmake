@@ -1,0 +1,1 @@
+sphinx_test(segment sam LINK sphinx_segment)
