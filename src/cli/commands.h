@@ -21,6 +21,7 @@ int cmd_mix(struct settings *s);
 int cmd_synth(struct settings *s);
 int cmd_train(struct settings *s);
 int cmd_serve(struct settings *s);
+int cmd_segment(struct settings *s);
 int cmd_help(struct settings *s);
 
 #endif

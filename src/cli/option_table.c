@@ -28,7 +28,8 @@ const struct command_row command_rows[COMMAND_COUNT] = {
     [COMMAND_HELP] = { "help", "[COMMAND]", 0, 1, "explain a command", cmd_help },
     [COMMAND_SERVE] = { "serve", "", 0, 0, "serve the demo page and the API that OpenAI's clients speak",
                         cmd_serve },
-    [COMMAND_SEGMENT] = { "segment", "", 0, 0, "SAM masks", NULL },
+    [COMMAND_SEGMENT] = { "segment", "", 0, 0, "cut out what boxes and points of an image mean, with SAM",
+                          cmd_segment },
     [COMMAND_BENCH] = { "bench", "", 0, 0, "measure the machine, the encoders, prefill and decoding",
                         cmd_bench },
 };
@@ -49,11 +50,11 @@ const char *const option_group_names[GROUP_COUNT] = {
 #define ASKS         (BIT(RUN) | BIT(CHAT))   /* ask for an answer */
 #define MANY_ASKED   (BIT(EVAL) | BIT(BATCH)) /* put many questions */
 #define ANSWERS      (ASKS | MANY_ASKED | BIT(SERVE))
-#define COMPUTES     (ANSWERS | BIT(DUMP) | BIT(BENCH))                     /* compute with a model */
-#define OPENS        (COMPUTES | BIT(TOKENIZE) | BIT(INSPECT))              /* open one */
-#define SESSIONS     (ANSWERS | BIT(DUMP))                                  /* and hold a conversation */
-#define WRITES       (BIT(INIT) | BIT(CONVERT) | BIT(MIX))                  /* write a model */
-#define REAL         (OPENS | WRITES | BIT(SYNTH) | BIT(TRAIN) | BIT(HELP)) /* are there at all */
+#define COMPUTES     (ANSWERS | BIT(DUMP) | BIT(BENCH))        /* compute with a model */
+#define OPENS        (COMPUTES | BIT(TOKENIZE) | BIT(INSPECT)) /* open one */
+#define SESSIONS     (ANSWERS | BIT(DUMP))                     /* and hold a conversation */
+#define WRITES       (BIT(INIT) | BIT(CONVERT) | BIT(MIX))     /* write a model */
+#define REAL         (OPENS | WRITES | BIT(SYNTH) | BIT(TRAIN) | BIT(SEGMENT) | BIT(HELP)) /* are there at all */
 #define AT(field)    offsetof(struct settings, field)
 
 /* What int and float options may be at most; the library knows the model's own limits. */
@@ -115,8 +116,17 @@ const struct option option_rows[] = {
     { "--shards", "", OPTION_INT, AT(shards), "N", NULL, 1, 99, WRITES, GROUP_MODEL,
       "files to divide the weights over" },
 
-    { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0, ASKS | BIT(DUMP) | BIT(EVAL), GROUP_INPUT,
+    { "--sam", "", OPTION_TEXT, AT(sam), "FILE", NULL, 0, 0, BIT(SEGMENT), GROUP_MODEL,
+      "Segment Anything's weights: sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth, sam_vit_h_4b8939.pth, or any "
+      "others with their names" },
+    { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0,
+      ASKS | BIT(DUMP) | BIT(EVAL) | BIT(SEGMENT), GROUP_INPUT,
       "image to look at: JPEG, PNG, WebP, BMP, GIF or PNM; - is standard input" },
+    { "--box", "", OPTION_LIST, AT(boxes), "X1,Y1,X2,Y2", NULL, 0, 0, BIT(SEGMENT), GROUP_INPUT,
+      "two corners in pixels around what is to be cut out; each of several has a mask of its own" },
+    { "--point", "", OPTION_LIST, AT(points), "X,Y", NULL, 0, 0, BIT(SEGMENT), GROUP_INPUT,
+      "pixel of what is to be cut out, or X,Y,0 of what is not; all points mean one thing, in the one --box "
+      "if there is one" },
     { "-p --prompt", "", OPTION_TEXT, AT(prompt), "TEXT", NULL, 0, 0, BIT(RUN) | BIT(DUMP) | BIT(BATCH),
       GROUP_INPUT, "the question; - reads standard input" },
     { "-f --file", "", OPTION_TEXT, AT(prompt_file), "FILE", NULL, 0, 0, BIT(RUN) | BIT(DUMP) | BIT(BATCH),
@@ -218,8 +228,12 @@ const struct option option_rows[] = {
     { "--no-image", "", OPTION_ON, AT(no_image), NULL, NULL, 0, 0, BIT(BENCH), GROUP_MEASURE,
       "leave the encoders out" },
 
-    { "--json", "", OPTION_ON, AT(json), NULL, NULL, 0, 0, BIT(RUN) | BIT(INSPECT) | BIT(BENCH) | BIT(EVAL),
-      GROUP_OUTPUT, "print one JSON object" },
+    { "--json", "", OPTION_ON, AT(json), NULL, NULL, 0, 0,
+      BIT(RUN) | BIT(INSPECT) | BIT(BENCH) | BIT(EVAL) | BIT(SEGMENT), GROUP_OUTPUT,
+      "print one JSON object" },
+    { "--mask-out", "", OPTION_TEXT, AT(mask_out), "FILE", NULL, 0, 0, BIT(SEGMENT), GROUP_OUTPUT,
+      "PNG file to write, white where the mask is; of several masks masks.png becomes masks-1.png, "
+      "masks-2.png, ..." },
     { "--draw", "", OPTION_TEXT, AT(draw), "FILE", NULL, 0, 0, BIT(RUN), GROUP_OUTPUT,
       "draw the answer's boxes, points and skeletons on the image, as PNG" },
     { "--attention", "", OPTION_TEXT, AT(attention), "FILE", NULL, 0, 0, BIT(RUN), GROUP_OUTPUT,
@@ -346,10 +360,11 @@ const struct option option_rows[] = {
       GROUP_SERVER, "lines about requests on standard output" },
 
     { "-t --threads", "", OPTION_INT, AT(model.threads), "N", NULL, 0, 4096,
-      COMPUTES | BIT(CONVERT) | BIT(MIX) | BIT(SYNTH) | BIT(TRAIN), GROUP_MACHINE,
+      COMPUTES | BIT(CONVERT) | BIT(MIX) | BIT(SYNTH) | BIT(TRAIN) | BIT(SEGMENT), GROUP_MACHINE,
       "threads to compute with; 0: one per processor" },
     { "--cpu", "", OPTION_CHOICE, AT(model.cpu), "LEVEL", "auto portable avx2 avx512 avx512vnni amx", 0, 0,
-      COMPUTES | BIT(TRAIN), GROUP_MACHINE, "instruction level; auto: the best that the processor has" },
+      COMPUTES | BIT(TRAIN) | BIT(SEGMENT), GROUP_MACHINE,
+      "instruction level; auto: the best that the processor has" },
     { "--batch-size", "--batch_size", OPTION_INT, AT(batch_size), "N", NULL, 1, 1024, MANY_ASKED,
       GROUP_MACHINE, "questions that are answered at once" },
     { "-ub --ubatch-size", "", OPTION_INT, AT(model.chunk), "N", NULL, 0, MANY, SESSIONS, GROUP_MACHINE,

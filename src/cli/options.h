@@ -28,7 +28,7 @@ enum command {
     COMMAND_TRAIN,
     COMMAND_SERVE,
     COMMAND_HELP,
-    COMMAND_SEGMENT, /* from here on: named, but not in this version */
+    COMMAND_SEGMENT,
     COMMAND_COUNT
 };
 
@@ -73,6 +73,8 @@ struct settings {
     int port, parallel, queue, connections, timeout, timeout_read, timeout_drain;
     size_t body_max;
     struct text_list api_keys, origins, allowed_hosts;
+    const char *sam, *mask_out; /* of segment */
+    struct text_list boxes, points;
 };
 
 struct command_row {

@@ -64,14 +64,6 @@ usage bench "--prefill 'a': numbers of positions, separated by commas" -m $tiny/
 usage bench "--prefill '3,': numbers of positions, separated by commas" -m $tiny/llama_ens --prefill 3,
 usage bench "--prefill '0': numbers of positions, separated by commas" -m $tiny/llama_ens --prefill 0
 
-# Commands that are still to come are known, and say so.
-for command in segment; do
-    fails 1 "$command: this version does not have the command yet" "$command" --any option
-    runs 0 help "$command"
-    contains "$tmp/out" "This version does not have it yet."
-    runs 0 help
-    contains "$tmp/out" "  $command "
-done
 
 # What steers a terminal does not get into a message.
 fails 2 "unknown command 'a?[31mb c' (see: sphinx help)" "$(printf 'a\033[31mb\nc')"

@@ -1,1 +1,2 @@
 sphinx_test(segment sam LINK sphinx_segment)
+sphinx_test(segment mask_rle LINK sphinx_segment)

@@ -1,0 +1,33 @@
+#!/bin/sh
+# test_segment.sh SPHINX JSON_VALUE - masks of boxes and points, as text, JSON and PNG; and what is said of wrong arguments.
+# shellcheck source=tests/cli/lib.sh
+. tests/cli/lib.sh
+
+sam=tests/data/sam/tiny.pth
+picture=tests/data/images/scene.png
+
+runs 0 segment --sam $sam -i $picture --box 20,15,70,60
+grep -q '^mask 1: [0-9]* pixels, expected IoU ' "$tmp/out" || failed "no mask is listed"
+runs 0 segment --sam $sam -i $picture --box 20,15,70,60 --box 90.5,70.25,30,10 --mask-out "$tmp/masks.png" --json
+[ -s "$tmp/masks-1.png" ] && [ -s "$tmp/masks-2.png" ] || failed "there are not two files of masks"
+[ ! -e "$tmp/masks.png" ] || failed "there is a third file"
+contains "$tmp/out" '"size": [94, 131]'
+contains "$tmp/out" '"file": "'
+runs 0 segment --sam $sam -i $picture --point 40,30 --point 100,20,0 --mask-out "$tmp/mask.png"
+[ -s "$tmp/mask.png" ] || failed "there is no file of the mask"
+
+# usage SENTENCE ARGUMENT...
+usage() {
+    sentence=$1
+    shift
+    expect 2 "" "sphinx: segment: $sentence (see: sphinx help segment)$nl" segment "$@"
+}
+usage "--sam FILE is missing" -i $picture --box 1,2,3,4
+usage "--image FILE is missing" --sam $sam --box 1,2,3,4
+usage "--box or --point is missing" --sam $sam -i $picture
+usage "--box '1,2,3': X1,Y1,X2,Y2 in pixels" --sam $sam -i $picture --box 1,2,3
+usage "--box '1,2,3,4,5': X1,Y1,X2,Y2 in pixels" --sam $sam -i $picture --box 1,2,3,4,5
+usage "--point '1': X,Y in pixels, or X,Y,0 for what is not meant" --sam $sam -i $picture --point 1
+usage "--point goes with one --box, or with none" --sam $sam -i $picture --box 1,2,3,4 --box 1,2,3,4 --point 1,2
+expect 1 "" "sphinx: a mask needs a box or points, of finite numbers$nl" segment --sam $sam -i $picture --box 1,2,nan,4
+finish
