@@ -59,7 +59,7 @@ typedef struct sphinx_error {
 /* ---- what long work tells, all optional -------------------------------------------------------------------- */
 
 typedef struct sphinx_report {
-    /* done of total of a stage: "load", "clip", "convnext", "dinov2", "qformer", "prefill". Units are the stage's own. */
+    /* done of total of a stage: "load", "clip", "convnext", "dinov2", "qformer", "prefill", "sam". Units are the stage's own. */
     void (*progress)(void *user, const char *stage, uint64_t done, uint64_t total);
     /* One sentence about something odd that was survived: unknown keys, unused tensors, dropped turns. */
     void (*warn)(void *user, const char *text);
@@ -442,6 +442,75 @@ SPHINX_API void sphinx_attention_free(sphinx_attention *attention); /* NULL is a
 SPHINX_API sphinx_status sphinx_attention_draw(const sphinx_session *session,
                                                const sphinx_attention *attention, const char *path,
                                                sphinx_error *error);
+
+/* ---- masks ------------------------------------------------------------------------------------------------- */
+
+/*
+ * What is meant by a box or by points of an image, cut out by Segment Anything, whose weights are a file of their own:
+ *
+ *     sphinx_segmenter_open(&segmenter, "sam_vit_b_01ec64.pth", NULL, &error);         maps the file: a moment
+ *     sphinx_segmenter_image(segmenter, image, &error);                                seconds; again, nothing
+ *     sphinx_segmenter_mask(segmenter, &prompt, &mask, &error);                        much less; as many as wanted
+ *     sphinx_mask_free(mask);  sphinx_segmenter_close(segmenter);
+ *
+ * It knows nothing of models and sessions. One thread at a time uses a segmenter.
+ */
+typedef struct sphinx_segmenter sphinx_segmenter;
+
+typedef struct sphinx_segmenter_options {
+    const char *cpu;      /* as for models */
+    int threads;          /* 0: one per processor */
+    int images;           /* whose embeddings are kept, 4 MB each with the published sizes; 0: 8 */
+    bool precise;         /* never round activations to 16 or 8 bits */
+    sphinx_report report; /* stage "sam" */
+} sphinx_segmenter_options;
+
+/* Opens the weights: .pth as they are published, or .safetensors or .gguf with their names. options may be NULL. */
+SPHINX_API sphinx_status sphinx_segmenter_open(sphinx_segmenter **segmenter, const char *path,
+                                               const sphinx_segmenter_options *options, sphinx_error *error);
+SPHINX_API void sphinx_segmenter_close(sphinx_segmenter *segmenter); /* NULL is allowed */
+
+/* Looks at an image, which the prompts from now on are about. It may be closed afterwards. On failure there is none. */
+SPHINX_API sphinx_status sphinx_segmenter_image(sphinx_segmenter *segmenter, const sphinx_image *image,
+                                                sphinx_error *error);
+
+/* In pixels of the image. */
+typedef struct sphinx_mask_point {
+    double x, y;
+    bool background; /* what is meant is not here */
+} sphinx_mask_point;
+
+/* One thing: that in a box, that at points, or both. */
+typedef struct sphinx_mask_prompt {
+    const double *box;               /* x1, y1, x2, y2: two opposite corners. NULL: none */
+    const sphinx_mask_point *points; /* [n_points] */
+    size_t n_points;
+} sphinx_mask_prompt;
+
+/* Read-only; everything belongs to the mask. */
+typedef struct sphinx_mask {
+    int width, height;           /* the image's */
+    const unsigned char *pixels; /* [height, width] 255 where it is, 0 elsewhere */
+    const char *counts;   /* the same as COCO's compressed run lengths, beside "size": [height, width] */
+    size_t area;          /* pixels that it has */
+    double predicted_iou; /* intersection over union with what was meant, as the network expects it */
+} sphinx_mask;
+
+/* BAD_ARGUMENT: no image yet, neither a box nor points, or places that are no numbers or a million pixels away. */
+SPHINX_API sphinx_status sphinx_segmenter_mask(sphinx_segmenter *segmenter, const sphinx_mask_prompt *prompt,
+                                               sphinx_mask **mask, sphinx_error *error);
+SPHINX_API void sphinx_mask_free(sphinx_mask *mask); /* NULL is allowed */
+/* As a PNG, white where it is. */
+SPHINX_API sphinx_status sphinx_mask_write(const sphinx_mask *mask, const char *path, sphinx_error *error);
+
+/* Stops the looking or the mask that is under way; when none is, the next stops as it begins. As sphinx_session_cancel, from anywhere. */
+SPHINX_API void sphinx_segmenter_cancel(sphinx_segmenter *segmenter);
+
+/* The demo's second picture, as a PNG: over the session's image the masks of the answer's boxes, each in its box's color, half transparent;
+ * without boxes the image as it is. BAD_ARGUMENT when the session has no image. */
+SPHINX_API sphinx_status sphinx_answer_masks(const sphinx_session *session, const sphinx_answer *answer,
+                                             sphinx_segmenter *segmenter, const char *path,
+                                             sphinx_error *error);
 
 #ifdef __cplusplus
 }

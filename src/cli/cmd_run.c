@@ -1,5 +1,5 @@
 /*
- * cmd_run.c - one question, one answer: streamed as text, or whole as JSON; drawn if asked for.
+ * cmd_run.c - one question, one answer: streamed as text, or whole as JSON; drawn, and what is in its boxes cut out, if asked for.
  */
 #include <stdlib.h>
 #include <string.h>
@@ -10,6 +10,11 @@
 #include "cli/message.h"
 #include "cli/output.h"
 #include "cli/setup.h"
+
+struct run {
+    struct setup u;
+    sphinx_segmenter *segmenter; /* NULL: no masks are asked for */
+};
 
 static int on_piece(void *user, const char *text, size_t size)
 {
@@ -61,8 +66,21 @@ static int draw_attention(struct setup *u, const sphinx_answer *answer)
     return status == SPHINX_OK ? CODE_OK : setup_failed(u, &error);
 }
 
-static int finish(struct setup *u, const sphinx_answer *answer)
+static int write_masks(struct run *r, const sphinx_answer *answer)
 {
+    sphinx_error error = { 0 };
+    sphinx_status status;
+
+    interrupt_begin_masks(r->segmenter);
+    status = sphinx_answer_masks(r->u.session, answer, r->segmenter, r->u.settings->masks, &error);
+    interrupt_end();
+    progress_bar_clear(&r->u.bar);
+    return status == SPHINX_OK ? CODE_OK : setup_failed(&r->u, &error);
+}
+
+static int finish(struct run *r, const sphinx_answer *answer)
+{
+    struct setup *u = &r->u;
     const struct settings *s = u->settings;
     sphinx_error error = { 0 };
     int code = CODE_OK;
@@ -81,11 +99,13 @@ static int finish(struct setup *u, const sphinx_answer *answer)
         setup_timings(answer);
     }
     if (code == CODE_OK && interrupt_seen()) code = CODE_INTERRUPTED;
+    if (code == CODE_OK && s->masks != NULL) code = write_masks(r, answer);
     return code;
 }
 
-static int ask(struct setup *u, const char *question)
+static int ask(struct run *r, const char *question)
 {
+    struct setup *u = &r->u;
     struct settings *s = u->settings;
     sphinx_error error = { 0 };
     sphinx_answer *answer = NULL;
@@ -98,7 +118,7 @@ static int ask(struct setup *u, const char *question)
     status = sphinx_ask(u->session, question, &s->ask, &answer, &error);
     interrupt_end();
     if (status != SPHINX_OK) return setup_failed(u, &error);
-    code = finish(u, answer);
+    code = finish(r, answer);
     sphinx_answer_free(answer);
     return code;
 }
@@ -120,22 +140,43 @@ static int check(const struct settings *s)
     if (code == CODE_OK) code = check_picture(s, "--attention", s->attention);
     if (code == CODE_OK && s->attention_word != NULL && s->attention == NULL)
         return usage_error(s->command, "--attention-word is of --attention FILE");
+    if (code == CODE_OK && (s->masks != NULL) != (s->sam != NULL))
+        return usage_error(s->command, "--masks FILE and --sam FILE go together");
+    if (code == CODE_OK) code = check_picture(s, "--masks", s->masks);
     return code;
+}
+
+/* Early, so that a file that is no SAM is known before the model answers. */
+static int open_segmenter(struct run *r)
+{
+    const struct settings *s = r->u.settings;
+    sphinx_segmenter_options options = { .cpu = s->model.cpu,
+                                         .threads = s->model.threads,
+                                         .images = 1,
+                                         .precise = s->model.precise,
+                                         .report = r->u.report };
+    sphinx_error error = { 0 };
+
+    if (s->sam == NULL || sphinx_segmenter_open(&r->segmenter, s->sam, &options, &error) == SPHINX_OK)
+        return CODE_OK;
+    return setup_failed(&r->u, &error);
 }
 
 int cmd_run(struct settings *s)
 {
-    struct setup u = { 0 };
+    struct run r = { .segmenter = NULL };
     char *question = NULL;
     int code = check(s);
 
     if (code == CODE_OK) code = arguments_question(s, &question);
-    if (code == CODE_OK) code = setup_model(&u, s);
-    if (code == CODE_OK) code = setup_session(&u);
-    if (code == CODE_OK) code = setup_start(&u);
-    if (code == CODE_OK) code = ask(&u, question);
-    if (code == CODE_OK) code = setup_save(&u);
-    setup_close(&u);
+    if (code == CODE_OK) code = setup_model(&r.u, s);
+    if (code == CODE_OK) code = open_segmenter(&r);
+    if (code == CODE_OK) code = setup_session(&r.u);
+    if (code == CODE_OK) code = setup_start(&r.u);
+    if (code == CODE_OK) code = ask(&r, question);
+    if (code == CODE_OK) code = setup_save(&r.u);
+    sphinx_segmenter_close(r.segmenter);
+    setup_close(&r.u);
     free(question);
     return code;
 }

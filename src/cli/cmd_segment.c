@@ -13,29 +13,39 @@
 #include "cli/interrupt.h"
 #include "cli/message.h"
 #include "cli/output.h"
-#include "cli/progress_bar.h"
-#include "segment/mask_rle.h"
-#include "segment/segment.h"
+#include "cli/setup.h"
+#include "core/file.h"
+#include "image/image.h"
 
 struct masks {
     struct settings *s;
     struct progress_bar bar;
-    struct segmenter segmenter;
-    struct image picture;
-    struct sam_point *points;
-    struct sam_prompt *prompts; /* [n] */
+    sphinx_segmenter *segmenter;
+    sphinx_mask_point *points;
+    double (*boxes)[4];
+    sphinx_mask_prompt *prompts; /* [n] */
     size_t n;
     json_t *list;
 };
 
-static void on_warning(void *user, const char *text)
+static void on_progress(void *user, const char *stage, uint64_t done, uint64_t total)
 {
-    progress_bar_clear(user);
-    message("%s", text);
+    progress_bar_update(&((struct masks *)user)->bar, stage, done, total);
 }
 
+static void on_warning(void *user, const char *text)
+{
+    struct masks *m = user;
+
+    if (m->s->quiet) return;
+    progress_bar_clear(&m->bar);
+    message("warning: %s", text);
+}
+
+/* ---- what is asked for ------------------------------------------------------------------------------------- */
+
 /* Numbers between commas; how many there were, or 0 where the text is none or has more than `most`. */
-static int numbers_parse(const char *text, float *x, int most)
+static int numbers_parse(const char *text, double *x, int most)
 {
     int n = 0;
 
@@ -43,7 +53,7 @@ static int numbers_parse(const char *text, float *x, int most)
         char *end;
 
         if (n == most) return 0;
-        x[n++] = strtof(p, &end);
+        x[n++] = strtod(p, &end);
         if (end == p || (*end != ',' && *end != '\0')) return 0;
         if (*end == '\0') return n;
         p = end;
@@ -54,16 +64,14 @@ static int read_points(struct masks *m)
 {
     struct settings *s = m->s;
 
-    m->points = calloc(s->points.count + 1, sizeof *m->points);
-    if (m->points == NULL) return fail("out of memory");
     for (size_t i = 0; i < s->points.count; i++) {
-        float x[3] = { 0, 0, 1 };
+        double x[3] = { 0, 0, 1 };
         int n = numbers_parse(s->points.item[i], x, 3);
 
         if (n < 2 || (x[2] != 0 && x[2] != 1))
             return usage_error(s->command, "--point '%s': X,Y in pixels, or X,Y,0 for what is not meant",
                                s->points.item[i]);
-        m->points[i] = (struct sam_point){ x[0], x[1], x[2] != 0 };
+        m->points[i] = (sphinx_mask_point){ x[0], x[1], x[2] == 0 };
     }
     return CODE_OK;
 }
@@ -74,30 +82,33 @@ static int read_prompts(struct masks *m)
     int code;
 
     m->n = s->boxes.count > 0 ? s->boxes.count : 1;
+    m->points = calloc(s->points.count + 1, sizeof *m->points);
+    m->boxes = calloc(m->n, sizeof *m->boxes);
+    m->prompts = calloc(m->n, sizeof *m->prompts);
+    if (m->points == NULL || m->boxes == NULL || m->prompts == NULL) return fail("out of memory");
+    code = read_points(m);
+    if (code != CODE_OK) return code;
+    for (size_t i = 0; i < m->n; i++) {
+        m->prompts[i] = (sphinx_mask_prompt){ .points = m->points, .n_points = s->points.count };
+        if (s->boxes.count == 0) continue;
+        if (numbers_parse(s->boxes.item[i], m->boxes[i], 4) != 4)
+            return usage_error(s->command, "--box '%s': X1,Y1,X2,Y2 in pixels", s->boxes.item[i]);
+        m->prompts[i].box = m->boxes[i];
+    }
+    return CODE_OK;
+}
+
+static int check(const struct settings *s)
+{
     if (s->sam == NULL) return usage_error(s->command, "--sam FILE is missing");
     if (s->image == NULL) return usage_error(s->command, "--image FILE is missing");
     if (s->boxes.count + s->points.count == 0) return usage_error(s->command, "--box or --point is missing");
     if (s->boxes.count > 1 && s->points.count > 0)
         return usage_error(s->command, "--point goes with one --box, or with none");
-    code = read_points(m);
-    if (code != CODE_OK) return code;
-    m->prompts = calloc(m->n, sizeof *m->prompts);
-    if (m->prompts == NULL) return fail("out of memory");
-    for (size_t i = 0; i < m->n; i++) {
-        float x[4] = { 0 };
-
-        m->prompts[i] = (struct sam_prompt){ .points = m->points, .n_points = s->points.count };
-        if (s->boxes.count == 0) continue;
-        if (numbers_parse(s->boxes.item[i], x, 4) != 4)
-            return usage_error(s->command, "--box '%s': X1,Y1,X2,Y2 in pixels", s->boxes.item[i]);
-        m->prompts[i].has_box = true;
-        m->prompts[i].x1 = x[0];
-        m->prompts[i].y1 = x[1];
-        m->prompts[i].x2 = x[2];
-        m->prompts[i].y2 = x[3];
-    }
-    return CODE_OK;
+    return s->mask_out != NULL ? arguments_check_output("--mask-out", s->mask_out) : CODE_OK;
 }
+
+/* ---- masks ------------------------------------------------------------------------------------------------- */
 
 /* The file of mask i: as it was named or, of several, masks.png as masks-1.png, masks-2.png ... The caller frees; NULL: no memory. */
 static char *mask_path(const struct masks *m, size_t i)
@@ -115,69 +126,72 @@ static char *mask_path(const struct masks *m, size_t i)
     return path;
 }
 
-/* White where the mask is. */
-static enum status write_mask(const struct masks *m, const float *logits, const char *path, struct err *e)
+static json_t *mask_json(const sphinx_mask *mask, const double *box, const char *path)
 {
-    struct image im = { 0 };
-    enum status st = img_init(&im, m->picture.width, m->picture.height, e);
+    json_t *o = json_pack("{s:I, s:f, s:{s:[i,i], s:s}, s:s*}", "area", (json_int_t)mask->area,
+                          "predicted_iou", mask->predicted_iou, "segmentation", "size", mask->height,
+                          mask->width, "counts", mask->counts, "file", path);
 
-    for (size_t i = 0; st == STATUS_OK && i < (size_t)im.width * (size_t)im.height; i++) {
-        if (logits[i] > 0) memset(im.rgb + 3 * i, 255, 3);
-    }
-    if (st == STATUS_OK) st = img_png_write(&im, path, e);
-    img_free(&im);
-    return st;
+    if (o != NULL && box != NULL)
+        json_object_set_new(o, "box", json_pack("[f,f,f,f]", box[0], box[1], box[2], box[3]));
+    return o;
 }
 
-static enum status add_mask(struct masks *m, size_t i, float *logits, struct err *e)
+static int keep_mask(struct masks *m, size_t i, const sphinx_mask *mask)
 {
-    const struct sam_prompt *p = &m->prompts[i];
-    char *counts = NULL, *path = NULL;
-    enum status st;
-    json_t *mask = NULL;
-    size_t area = 0;
-    float iou = 0;
+    char *path = m->s->mask_out != NULL ? mask_path(m, i) : NULL;
+    sphinx_error error = { 0 };
+    int code = CODE_OK;
 
-    st = segment_mask(&m->segmenter, p, logits, &iou, e);
-    if (st == STATUS_OK) st = mask_rle_text(logits, m->picture.width, m->picture.height, &counts, &area, e);
-    if (st == STATUS_OK && m->s->mask_out != NULL) {
-        path = mask_path(m, i);
-        st = path != NULL ? write_mask(m, logits, path, e) : err_no_memory(e, "a mask");
-    }
-    if (st == STATUS_OK) {
-        mask = json_pack("{s:I, s:f, s:{s:[i,i], s:s}, s:s*}", "area", (json_int_t)area, "predicted_iou",
-                         (double)iou, "segmentation", "size", m->picture.height, m->picture.width, "counts",
-                         counts, "file", path);
-        if (p->has_box && mask != NULL)
-            json_object_set_new(
-                mask, "box",
-                json_pack("[f,f,f,f]", (double)p->x1, (double)p->y1, (double)p->x2, (double)p->y2));
-        if (mask == NULL || json_array_append_new(m->list, mask) != 0) st = err_no_memory(e, "a mask");
-    }
-    free(counts);
+    if (m->s->mask_out != NULL && path == NULL) code = fail("out of memory");
+    if (path != NULL && sphinx_mask_write(mask, path, &error) != SPHINX_OK) code = fail("%s", error.text);
+    if (code == CODE_OK && json_array_append_new(m->list, mask_json(mask, m->prompts[i].box, path)) != 0)
+        code = fail("out of memory");
     free(path);
-    return st;
+    return code;
 }
 
-static enum status make_masks(struct masks *m, struct err *e)
+static int failed(struct masks *m, const sphinx_error *error)
 {
-    struct report report = { progress_bar_update, on_warning, &m->bar, interrupt_flag() };
-    float *logits = NULL;
-    enum status st = img_read(&m->picture, m->s->image, NULL, e);
-
-    if (st == STATUS_OK)
-        st = segment_open(&m->segmenter, m->s->sam, m->s->model.cpu, m->s->model.threads, &report, e);
-    if (st == STATUS_OK) st = segment_picture(&m->segmenter, &m->picture, e);
-    if (st == STATUS_OK) {
-        logits = malloc((size_t)m->picture.width * (size_t)m->picture.height * sizeof *logits);
-        m->list = json_array();
-        if (logits == NULL || m->list == NULL) st = err_no_memory(e, "masks");
-    }
-    for (size_t i = 0; i < m->n && st == STATUS_OK; i++) st = add_mask(m, i, logits, e);
-    free(logits);
-    segment_close(&m->segmenter);
     progress_bar_clear(&m->bar);
-    return st;
+    return error->code == SPHINX_CANCELLED ? CODE_INTERRUPTED : fail("%s", error->text);
+}
+
+static int look(struct masks *m)
+{
+    const char *path = m->s->image;
+    unsigned char *data = NULL;
+    sphinx_image *image = NULL;
+    sphinx_error error = { 0 };
+    struct err e = { 0 };
+    sphinx_status status;
+    size_t size = 0;
+
+    if (file_read(path, IMG_FILE_SIZE_MAX, &data, &size, &e) != STATUS_OK) return fail("%s", e.text);
+    status = sphinx_image_open(&image, data, size, strcmp(path, "-") == 0 ? "standard input" : path,
+                               &m->s->session, &error);
+    free(data);
+    if (status == SPHINX_OK) status = sphinx_segmenter_image(m->segmenter, image, &error);
+    sphinx_image_close(image);
+    progress_bar_clear(&m->bar);
+    return status == SPHINX_OK ? CODE_OK : failed(m, &error);
+}
+
+static int make_masks(struct masks *m)
+{
+    int code = look(m);
+
+    for (size_t i = 0; i < m->n && code == CODE_OK; i++) {
+        sphinx_mask *mask = NULL;
+        sphinx_error error = { 0 };
+
+        if (sphinx_segmenter_mask(m->segmenter, &m->prompts[i], &mask, &error) == SPHINX_OK)
+            code = keep_mask(m, i, mask);
+        else
+            code = failed(m, &error);
+        sphinx_mask_free(mask);
+    }
+    return code;
 }
 
 static int print_masks(const struct masks *m)
@@ -186,8 +200,7 @@ static int print_masks(const struct masks *m)
     json_t *mask;
 
     if (m->s->json) {
-        json_t *all = json_pack("{s:i, s:i, s:O}", "width", m->picture.width, "height", m->picture.height,
-                                "masks", m->list);
+        json_t *all = json_pack("{s:O}", "masks", m->list);
         char *text = all != NULL ? json_dumps(all, JSON_REAL_PRECISION(7)) : NULL;
 
         if (text != NULL) output_printf("%s\n", text);
@@ -207,26 +220,40 @@ static int print_masks(const struct masks *m)
     return CODE_OK;
 }
 
+static int open_segmenter(struct masks *m)
+{
+    const struct settings *s = m->s;
+    sphinx_segmenter_options options = { .cpu = s->model.cpu,
+                                         .threads = s->model.threads,
+                                         .images = 1,
+                                         .precise = s->model.precise,
+                                         .report = { on_progress, on_warning, m } };
+    sphinx_error error = { 0 };
+
+    progress_bar_init(&m->bar, s->quiet);
+    m->list = json_array();
+    if (m->list == NULL) return fail("out of memory");
+    if (sphinx_segmenter_open(&m->segmenter, s->sam, &options, &error) == SPHINX_OK) return CODE_OK;
+    return failed(m, &error);
+}
+
 int cmd_segment(struct settings *s)
 {
     struct masks m = { .s = s };
-    struct err e = { 0 };
-    enum status st;
-    int code = read_prompts(&m);
+    int code = check(s);
 
-    if (code == CODE_OK && s->mask_out != NULL) code = arguments_check_output("--mask-out", s->mask_out);
+    if (code == CODE_OK) code = read_prompts(&m);
+    if (code == CODE_OK) code = open_segmenter(&m);
     if (code == CODE_OK) {
-        progress_bar_init(&m.bar, s->quiet);
-        interrupt_begin(NULL);
-        st = make_masks(&m, &e);
+        interrupt_begin_masks(m.segmenter);
+        code = make_masks(&m);
         interrupt_end();
-        code = st == STATUS_OK          ? print_masks(&m)
-               : st == STATUS_CANCELLED ? CODE_INTERRUPTED
-                                        : fail("%s", e.text);
     }
+    if (code == CODE_OK) code = print_masks(&m);
+    sphinx_segmenter_close(m.segmenter);
     json_decref(m.list);
-    img_free(&m.picture);
     free(m.points);
+    free(m.boxes);
     free(m.prompts);
     return code;
 }

@@ -10,12 +10,22 @@
 #include "backend/cpu/cpu.h"
 #include "cli/interrupt.h"
 #include "cli/message.h"
+#include "core/file.h"
+#include "segment/sam_convert.h"
 
 static bool ends_with(const char *name, const char *end)
 {
     size_t n = strlen(name), m = strlen(end);
 
     return n > m && strcmp(name + n - m, end) == 0;
+}
+
+/* SAM is named by one file, where a model is mostly a folder. */
+static bool is_sam(const struct setup *u)
+{
+    const char *path = u->paths.item[0];
+
+    return u->paths.count == 1 && !file_is_directory(path) && sam_is(path);
 }
 
 static int find_format(enum model_format *format, const struct settings *s, const char *out)
@@ -86,7 +96,11 @@ int conversion_run(struct setup *u, const char *out, struct policy *policy, cons
     struct convert_result result;
     struct err e = { 0 };
     int code = find_format(&o.format, s, out);
+    bool sam = code == CODE_OK && is_sam(u);
     enum status st;
+
+    if (sam && o.format != MODEL_GGUF)
+        return usage_error(s->command, "'%s': a SAM becomes one file, whose name ends in .gguf", out);
 
     if (code == CODE_OK && mix->delta && s->adapters.count > 0)
         return usage_error(s->command, "--lora does not go with --delta: merge the adapter first");
@@ -94,7 +108,8 @@ int conversion_run(struct setup *u, const char *out, struct policy *policy, cons
         return usage_error(s->command, "--delta writes a folder of .pth files, as upstream has them");
     if (code != CODE_OK) return code;
     interrupt_begin(NULL);
-    st = convert_model(&in, &o, &result, &e);
+    st = sam ? sam_convert(u->paths.item[0], out, policy, &report, &result, &e)
+             : convert_model(&in, &o, &result, &e);
     interrupt_end();
     progress_bar_clear(&u->bar);
     if (st == STATUS_CANCELLED) return CODE_INTERRUPTED;

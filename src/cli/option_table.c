@@ -88,7 +88,7 @@ const struct option option_rows[] = {
       "switch encoders or views off, separated by commas: their features are zero; view0 is the whole" },
     { "--clip-exact-gelu", "", OPTION_ON, AT(model.clip_exact_gelu), NULL, NULL, 0, 0, COMPUTES, GROUP_MODEL,
       "GELU instead of QuickGELU in CLIP, as upstream's inference (not its training) has it" },
-    { "--precise", "", OPTION_ON, AT(model.precise), NULL, NULL, 0, 0, COMPUTES, GROUP_MODEL,
+    { "--precise", "", OPTION_ON, AT(model.precise), NULL, NULL, 0, 0, COMPUTES | BIT(SEGMENT), GROUP_MODEL,
       "never round activations to 16 bits" },
     { "--type", "", OPTION_CHOICE, AT(weight_type), "TYPE", "bf16 f16 f32", 0, 0, BIT(INIT), GROUP_MODEL,
       "type of the weights" },
@@ -116,9 +116,9 @@ const struct option option_rows[] = {
     { "--shards", "", OPTION_INT, AT(shards), "N", NULL, 1, 99, WRITES, GROUP_MODEL,
       "files to divide the weights over" },
 
-    { "--sam", "", OPTION_TEXT, AT(sam), "FILE", NULL, 0, 0, BIT(SEGMENT), GROUP_MODEL,
-      "Segment Anything's weights: sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth, sam_vit_h_4b8939.pth, or any "
-      "others with their names" },
+    { "--sam", "", OPTION_TEXT, AT(sam), "FILE", NULL, 0, 0, BIT(SEGMENT) | BIT(RUN), GROUP_MODEL,
+      "Segment Anything's weights: sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth, sam_vit_h_4b8939.pth, what "
+      "convert made of one, or any others with their names" },
     { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0,
       ASKS | BIT(DUMP) | BIT(EVAL) | BIT(SEGMENT), GROUP_INPUT,
       "image to look at: JPEG, PNG, WebP, BMP, GIF or PNM; - is standard input" },
@@ -240,6 +240,8 @@ const struct option option_rows[] = {
       "draw where in the image the model looked as it wrote the answer, as PNG" },
     { "--attention-word", "", OPTION_TEXT, AT(attention_word), "TEXT", NULL, 0, 0, BIT(RUN), GROUP_OUTPUT,
       "as it wrote this part of the answer" },
+    { "--masks", "", OPTION_TEXT, AT(masks), "FILE", NULL, 0, 0, BIT(RUN), GROUP_OUTPUT,
+      "lay over the image what is in the answer's boxes, cut out by --sam, as PNG" },
     { "--labels", "", OPTION_ON, AT(labels), NULL, NULL, 0, 0, ASKS, GROUP_OUTPUT,
       "draw the phrases beside what they name, the default" },
     { "--no-labels", "", OPTION_OFF, AT(labels), NULL, NULL, 0, 0, ASKS, GROUP_OUTPUT,

@@ -73,7 +73,8 @@ struct settings {
     int port, parallel, queue, connections, timeout, timeout_read, timeout_drain;
     size_t body_max;
     struct text_list api_keys, origins, allowed_hosts;
-    const char *sam, *mask_out; /* of segment */
+    const char *sam, *masks;
+    const char *mask_out; /* of segment */
     struct text_list boxes, points;
 };
 

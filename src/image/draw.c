@@ -331,3 +331,17 @@ enum status img_draw(struct image *im, const struct img_region *regions, size_t 
     cairo_surface_destroy(surface);
     return st;
 }
+
+void img_blend_mask(struct image *im, const unsigned char *mask, struct img_color color)
+{
+    enum { OPACITY = 127, WHOLE = 255 };
+    const unsigned char over[3] = { color.r, color.g, color.b };
+
+    for (size_t i = 0; i < (size_t)im->width * (size_t)im->height; i++) {
+        unsigned char *pixel = im->rgb + 3 * i;
+
+        for (size_t c = 0; c < 3 && mask[i] != 0; c++)
+            pixel[c] =
+                (unsigned char)((OPACITY * over[c] + (WHOLE - OPACITY) * pixel[c] + WHOLE / 2) / WHOLE);
+    }
+}

@@ -64,4 +64,8 @@ enum status img_draw(struct image *im, const struct img_region *regions, size_t 
                      const struct img_person *people, size_t n_people, const struct img_style *style,
                      struct err *e);
 
+/* Lays a color over the pixels of *im whose mask [height, width] is not 0, half transparent as upstream does it:
+ * (127 color + 128 pixel) / 255. */
+void img_blend_mask(struct image *im, const unsigned char *mask, struct img_color color);
+
 #endif

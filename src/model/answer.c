@@ -9,6 +9,7 @@
 #include "text/stream.h"
 #include "text/utf8.h"
 
+#include <assert.h>
 #include <jansson.h>
 #include <math.h>
 #include <stdlib.h>
@@ -312,6 +313,41 @@ static size_t drawing_order(const struct grounding *g, const struct ground_regio
     return n;
 }
 
+static struct img_point pixels_of(const struct img_square *square, const float *v)
+{
+    return img_square_to_pixels(square, (struct img_point){ decimal(v[0]), decimal(v[1]) });
+}
+
+static struct img_box box_of(const struct img_square *square, const float *v)
+{
+    struct img_point from = pixels_of(square, v), to = pixels_of(square, v + 2);
+
+    return (struct img_box){ from.x, from.y, to.x, to.y };
+}
+
+enum status answer_boxes(struct answer_box *boxes, const struct sphinx_session *s,
+                         const sphinx_answer *answer, struct err *e)
+{
+    const struct grounding *g = &((const struct answer *)answer)->grounding;
+    const struct ground_region **order = calloc(g->n_regions + 1, sizeof *order);
+    size_t n_regions, n = 0;
+
+    if (order == NULL) return err_no_memory(e, "boxes");
+    n_regions = drawing_order(g, order);
+    for (size_t i = 0; i < n_regions; i++) {
+        for (size_t j = 0; j < order[i]->n_parts; j++) {
+            const struct ground_part *p = &g->parts[order[i]->part_first + j];
+
+            if (p->n_values == 4 && n < answer->n_boxes)
+                boxes[n++] =
+                    (struct answer_box){ box_of(&s->square, p->values), img_colors[order[i]->color] };
+        }
+    }
+    free(order);
+    assert(n == answer->n_boxes);
+    return STATUS_OK;
+}
+
 /* One region as draw.h wants it. boxes and points have room for its parts. */
 static struct img_region draw_region(const struct answer *a, const struct img_square *square,
                                      const struct ground_region *r, const char *label, struct img_box *boxes,
@@ -323,17 +359,11 @@ static struct img_region draw_region(const struct answer *a, const struct img_sq
 
     for (size_t i = 0; i < r->n_parts; i++) {
         const float *v = a->grounding.parts[r->part_first + i].values;
-        struct img_point from =
-            img_square_to_pixels(square, (struct img_point){ decimal(v[0]), decimal(v[1]) });
 
-        if (a->grounding.parts[r->part_first + i].n_values == 2) {
-            points[out.n_points++] = from;
-        } else {
-            struct img_point to =
-                img_square_to_pixels(square, (struct img_point){ decimal(v[2]), decimal(v[3]) });
-
-            boxes[out.n_boxes++] = (struct img_box){ from.x, from.y, to.x, to.y };
-        }
+        if (a->grounding.parts[r->part_first + i].n_values == 2)
+            points[out.n_points++] = pixels_of(square, v);
+        else
+            boxes[out.n_boxes++] = box_of(square, v);
     }
     return out;
 }
@@ -348,9 +378,7 @@ static void draw_people(const struct answer *a, const struct img_square *square,
 
             people[i].present[j] = part >= 0;
             if (part < 0) continue;
-            people[i].joints[j] =
-                img_square_to_pixels(square, (struct img_point){ decimal(g->parts[part].values[0]),
-                                                                 decimal(g->parts[part].values[1]) });
+            people[i].joints[j] = pixels_of(square, g->parts[part].values);
         }
     }
 }
@@ -387,18 +415,19 @@ static enum status draw(struct image *im, const struct img_square *square, const
     return st;
 }
 
+enum status session_copy_image(struct image *copy, const struct sphinx_session *s, struct err *e)
+{
+    if (s->image.rgb == NULL) return err_set(e, STATUS_BAD_ARGUMENT, "there is no image to draw on");
+    return img_copy(copy, &s->image, e);
+}
+
 sphinx_status sphinx_answer_draw(const sphinx_session *s, const sphinx_answer *answer, const char *path,
                                  bool labels, sphinx_error *error)
 {
     struct image copy = { 0 };
     struct err e = { 0 };
-    enum status st;
+    enum status st = session_copy_image(&copy, s, &e);
 
-    if (s->image.rgb == NULL) {
-        st = err_set(&e, STATUS_BAD_ARGUMENT, "there is no image to draw on");
-    } else {
-        st = img_copy(&copy, &s->image, &e);
-    }
     if (st == STATUS_OK) st = draw(&copy, &s->square, (const struct answer *)answer, labels, &e);
     if (st == STATUS_OK) st = img_png_write(&copy, path, &e);
     img_free(&copy);

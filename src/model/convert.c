@@ -17,7 +17,6 @@ enum {
     RUN_BYTES = 16 << 20, /* rows that are converted at a time */
     TEAM_MIN = 1 << 16,   /* numbers for which waking threads pays */
     GATHER = 256,         /* columns that are transposed at a time: whole blocks of every type */
-    F16_MAX = 65504,
 };
 
 /* How one tensor is made. written_tensor, its twin, says where it goes. */
@@ -247,15 +246,6 @@ static enum status plan_all(struct conversion *c, struct err *e)
 
 /* ---- rows --------------------------------------------------------------------------------------------------- */
 
-static bool row_fits(const float *x, int64_t n, enum dtype to)
-{
-    if (to != DTYPE_F16 && !policy_is_quantised(to)) return true;
-    for (int64_t i = 0; i < n; i++) {
-        if (!(fabsf(x[i]) <= F16_MAX)) return false; /* what blocks are scaled by is f16 too */
-    }
-    return true;
-}
-
 /* Rows first .. first+count-1 of `from`, in type `to`. Returns the first row that does not fit, or -1. */
 static int64_t convert_rows(struct conversion *c, const struct tensor *from, int64_t first, int64_t count,
                             enum dtype to)
@@ -277,7 +267,7 @@ static int64_t convert_rows(struct conversion *c, const struct tensor *from, int
         }
         tensor_row_f32(from, first + i, 0, n, x);
         if (c->changes) adapter_change_row(&c->change, first + i, n, x);
-        if (!row_fits(x, n, to) && first + i < bad) bad = first + i;
+        if (!dtype_holds(to, x, (size_t)n) && first + i < bad) bad = first + i;
         dtype_info(to)->from_f32(out, x, (size_t)n);
     }
     return bad == INT64_MAX ? -1 : bad;
@@ -298,7 +288,7 @@ static int64_t convert_columns(struct conversion *c, const struct tensor *from, 
         float *x = scratch + (int64_t)omp_get_thread_num() * width;
 
         for (int64_t f = 0; f < width; f++) x[f] = block[f * GATHER + i];
-        if (!row_fits(x, width, to) && first + i < bad) bad = first + i;
+        if (!dtype_holds(to, x, (size_t)width) && first + i < bad) bad = first + i;
         dtype_info(to)->from_f32(c->run + (size_t)i * row_bytes, x, (size_t)width);
     }
     return bad == INT64_MAX ? -1 : bad;
@@ -314,7 +304,7 @@ static enum status put(struct conversion *c, const struct planned *plan, enum dt
             e, STATUS_NUMERIC,
             "%s, row %lld: holds a number that is not finite or above %d, which %s cannot hold: convert "
             "to f32 or bf16, or only this one with --tensor-type %s=bf16",
-            plan->name, (long long)bad, F16_MAX, dtype_info(to)->name, plan->name);
+            plan->name, (long long)bad, DTYPE_F16_MAX, dtype_info(to)->name, plan->name);
     }
     if (report_cancelled(c->in->report)) return err_set(e, STATUS_CANCELLED, "cancelled");
     st = model_writer_rows(c->writer, c->run, n_rows, e);

@@ -41,6 +41,10 @@ static enum tensor_class class_of_beginning(const char *name)
                   { "qformer.", TENSOR_CLASS_QFORMER },
                   { "visual_proj.", TENSOR_CLASS_MIXER },
                   { "qformer_proj.", TENSOR_CLASS_MIXER },
+                  { "image_encoder.", TENSOR_CLASS_SAM },
+                  /* SAM's other parts are small, and run once a mask. */
+                  { "prompt_encoder.", TENSOR_CLASS_SMALL },
+                  { "mask_decoder.", TENSOR_CLASS_SMALL },
                   { "tok_embeddings.", TENSOR_CLASS_TOK_EMBEDDINGS },
                   { "output.", TENSOR_CLASS_OUTPUT } };
 
@@ -61,7 +65,8 @@ enum tensor_class policy_class(const struct param *p)
 {
     enum tensor_class class = class_of_beginning(p->name);
 
-    if (p->kind == PARAM_VECTOR || strstr(p->name, ".lora_") != NULL) return TENSOR_CLASS_SMALL;
+    if (p->kind == PARAM_VECTOR || strstr(p->name, ".lora_") != NULL || strstr(p->name, ".rel_pos_") != NULL)
+        return TENSOR_CLASS_SMALL;
     if (class != TENSOR_CLASS_COUNT) return class;
     if (strstr(p->name, ".attention.") != NULL) return TENSOR_CLASS_ATTENTION;
     /* The router of experts decides who answers: a matrix, but as small as a norm. */
@@ -80,7 +85,8 @@ static enum dtype class_type(enum tensor_class class, enum dtype asked)
     case TENSOR_CLASS_CONVNEXT:
     case TENSOR_CLASS_DINOV2:
     case TENSOR_CLASS_QFORMER:
-    case TENSOR_CLASS_MIXER: return policy_is_quantised(asked) ? DTYPE_Q8_0 : asked;
+    case TENSOR_CLASS_MIXER:
+    case TENSOR_CLASS_SAM: return policy_is_quantised(asked) ? DTYPE_Q8_0 : asked;
     case TENSOR_CLASS_SMALL:
     case TENSOR_CLASS_COUNT: break;
     }

@@ -2,13 +2,13 @@
  * policy.h - which type a weight is stored in when a model is converted to a type: by what the weight is for, and by
  * patterns that the user gives.
  *
- *   asked for    attention, ffn    tok_embeddings, output    encoders, mixer    small
- *   q4_0         q4_0              q6_K                      q8_0               f32
- *   q4_K         q4_K              q6_K                      q8_0               f32
- *   q6_K         q6_K              q6_K                      q8_0               f32
- *   q8_0         q8_0              q8_0                      q8_0               f32
- *   f16, bf16    as asked          as asked                  as asked           f32
- *   f32          f32               f32                       f32                f32
+ *   asked for    attention, ffn    tok_embeddings, output    encoders, mixer, sam    small
+ *   q4_0         q4_0              q6_K                      q8_0                    f32
+ *   q4_K         q4_K              q6_K                      q8_0                    f32
+ *   q6_K         q6_K              q6_K                      q8_0                    f32
+ *   q8_0         q8_0              q8_0                      q8_0                    f32
+ *   f16, bf16    as asked          as asked                  as asked                f32
+ *   f32          f32               f32                       f32                     f32
  *
  * The vocabulary's two matrices are a fiftieth of a 13B model; `output` decides between words whose logits lie close together, and
  * every word of a prompt passes through `tok_embeddings`. 6 bits cost 1 % of the file there. The encoders have 3.4 billion weights,
@@ -35,6 +35,7 @@
     X(DINOV2, "dinov2")                                                                                      \
     X(QFORMER, "qformer")                                                                                    \
     X(MIXER, "mixer")                                                                                        \
+    X(SAM, "sam")                                                                                            \
     X(SMALL, "small")
 
 enum tensor_class {

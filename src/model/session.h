@@ -14,6 +14,7 @@
 #ifndef SPHINX_MODEL_SESSION_H
 #define SPHINX_MODEL_SESSION_H
 
+#include "image/draw.h"
 #include "image/transform.h"
 #include "language/kv_pool.h"
 #include "model/image_cache.h"
@@ -131,5 +132,18 @@ struct answer_facts {
 enum status answer_make(sphinx_answer **answer, const struct sphinx_session *s, const struct stream *stream,
                         const int32_t *ids, const float *logprobs, size_t n, const struct answer_facts *facts,
                         struct err *e);
+
+/* The session's image, to be drawn on; copy is empty. BAD_ARGUMENT: there is none. */
+enum status session_copy_image(struct image *copy, const struct sphinx_session *s, struct err *e);
+
+/* A box of an answer as upstream draws it: in pixels of the session's image, and perhaps beyond its sides. */
+struct answer_box {
+    struct img_box box;
+    struct img_color color;
+};
+
+/* The answer's n_boxes boxes in the order in which they are drawn, in boxes [n_boxes]. */
+enum status answer_boxes(struct answer_box *boxes, const struct sphinx_session *s,
+                         const sphinx_answer *answer, struct err *e);
 
 #endif

@@ -5,7 +5,15 @@
 
 #include <stdio.h>
 
-enum { LAYERS_MAX = 256, SIZE_MAX_ALLOWED = 1 << 16, PATCH_MAX = 64, DECODER_HEADS = 8 };
+/* What sizes may be: with these a file of a given size bounds the memory that a picture takes. */
+enum {
+    LAYERS_MAX = 256,
+    SIZE_MAX_ALLOWED = 1 << 16,
+    PATCH_MAX = 64,
+    HEADS_MAX = 64,
+    FFN_RATIO_MAX = 16,
+    DECODER_HEADS = 8
+};
 
 enum status sam_init(struct sam *m, const struct sam_config *config, const bool *windowed, struct arena *a,
                      struct err *e)
@@ -103,6 +111,7 @@ static void read_blocks(struct shapes *s, struct sam_config *k, bool *windowed)
     require(s, k->width % head_dim == 0 && head_dim <= HEAD_DIM_MAX,
             "the image encoder's width should be a multiple of attn.rel_pos_h's columns, of at most 512",
             head_dim);
+    require(s, k->heads <= HEADS_MAX, "the image encoder should have at most 64 heads", k->heads);
     require(s, k->window <= k->grid, "windows should not be larger than the map", k->window);
 }
 
@@ -127,6 +136,8 @@ static enum status read_config(struct sam_config *k, bool *windowed, const struc
     k->iou_width = size_of(&s, "mask_decoder.iou_prediction_head.layers.0.weight", 2, 0);
     require(&s, k->grid <= GRID_SIDE_MAX, "the map should have at most 128 cells a side", k->grid);
     require(&s, k->patch <= PATCH_MAX, "patches should have at most 64 pixels a side", k->patch);
+    require(&s, k->ffn <= FFN_RATIO_MAX * k->width,
+            "mlp.lin1 should have at most 16 times the image encoder's width in rows", k->ffn);
     require(&s, k->dim % DECODER_HEADS == 0 && k->dim <= DECODER_HEADS * HEAD_DIM_MAX,
             "the width of the embedding should be a multiple of 8, of at most 4096", k->dim);
     require(&s, k->cross_width % DECODER_HEADS == 0 && k->cross_width <= DECODER_HEADS * HEAD_DIM_MAX,

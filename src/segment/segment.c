@@ -12,6 +12,8 @@
 static const float pixel_mean[3] = { 123.675f, 116.28f, 103.53f },
                    pixel_std[3] = { 58.395f, 57.12f, 57.375f };
 
+/* ---- pictures ---------------------------------------------------------------------------------------------- */
+
 /* A side of the picture as the square shows it, whose longest is `side`; at least 1, however narrow it is. */
 static int shown(int length, int longest, int side)
 {
@@ -56,27 +58,32 @@ enum status segment_pixels(float *pixels, const struct image *im, int side, stru
     return STATUS_OK;
 }
 
-enum status segment_open(struct segmenter *s, const char *path, const char *cpu, int threads,
-                         const struct report *report, struct err *e)
+enum status segment_open(struct segmenter *s, const char *path, const struct segment_options *o,
+                         struct err *e)
 {
     const struct backend *b = NULL;
     enum status st;
 
     memset(s, 0, sizeof *s);
-    st = cpu_backend(cpu, &b, e);
-    if (st == STATUS_OK) st = sam_open(&s->file, path, report, e);
-    if (st == STATUS_OK) st = ctx_init(&s->c, b, &s->arena, threads > 0 ? threads : cpu_threads_default(), e);
-    if (st != STATUS_OK) {
-        segment_close(s);
-        return st;
+    assert(o->threads >= 1 && o->pictures >= 1);
+    st = cpu_backend(o->cpu, &b, e);
+    if (st == STATUS_OK) st = sam_open(&s->file, path, o->report, e);
+    if (st == STATUS_OK) st = ctx_init(&s->c, b, &s->arena, o->threads, e);
+    if (st == STATUS_OK) {
+        s->c.report = o->report;
+        s->c.exec.precise = o->precise;
+        s->n_pictures = o->pictures;
+        s->pictures = calloc((size_t)o->pictures, sizeof *s->pictures);
+        if (s->pictures == NULL) st = err_no_memory(e, "pictures");
     }
-    s->c.report = report;
-    return STATUS_OK;
+    if (st != STATUS_OK) segment_close(s);
+    return st;
 }
 
 void segment_close(struct segmenter *s)
 {
-    free(s->embedding.data);
+    for (int i = 0; i < s->n_pictures && s->pictures != NULL; i++) free(s->pictures[i].embedding.data);
+    free(s->pictures);
     free(s->code.data);
     ctx_free(&s->c);
     arena_free(&s->arena);
@@ -106,55 +113,137 @@ static enum status keep(struct tensor *to, const struct tensor *x, struct err *e
     return STATUS_OK;
 }
 
-enum status segment_picture(struct segmenter *s, const struct image *im, struct err *e)
+/* Where the picture of that key is, or may be put: in a free place, else that of the one that was not wanted for longest. */
+static struct looked_at *place_of(struct segmenter *s, const struct digest *key)
 {
-    struct arena_mark mark = scope_begin(&s->c);
+    struct looked_at *oldest = &s->pictures[0];
+
+    for (int i = 0; i < s->n_pictures; i++) {
+        struct looked_at *p = &s->pictures[i];
+
+        if (p->embedding.data != NULL && digest_equal(&p->key, key)) return p;
+        if (p->turn < oldest->turn) oldest = p;
+    }
+    free(oldest->embedding.data);
+    *oldest = (struct looked_at){ .key = *key };
+    return oldest;
+}
+
+static void picture_key(struct digest *key, const struct image *im)
+{
+    struct digest_maker m;
+
+    digest_begin(&m);
+    digest_number(&m, im->width);
+    digest_number(&m, im->height);
+    digest_add(&m, im->rgb, 3 * (size_t)im->width * (size_t)im->height);
+    digest_end(&m, key);
+}
+
+static enum status look(struct segmenter *s, const struct image *im, struct looked_at *to, struct err *e)
+{
     int64_t side = square_side(s);
     struct tensor *pixels = tensor_new(&s->c, 1, 3 * side * side, false), *embedding = NULL, *code = NULL;
     enum status st = STATUS_OK;
 
-    s->width = s->height = 0;
     if (pixels != NULL) st = segment_pixels(tensor_f32(pixels), im, (int)side, e);
-    if (st == STATUS_OK) {
-        embedding = sam_image_encode(&s->c, &s->file.sam, pixels);
-        code = sam_image_code(&s->c, &s->file.sam);
-        st = outcome(s, e);
-    }
-    if (st == STATUS_OK) st = keep(&s->embedding, embedding, e);
-    if (st == STATUS_OK) st = keep(&s->code, code, e);
+    if (st != STATUS_OK) return st;
+    embedding = sam_image_encode(&s->c, &s->file.sam, pixels);
+    if (s->code.data == NULL) code = sam_image_code(&s->c, &s->file.sam);
+    st = outcome(s, e);
+    if (st == STATUS_OK && code != NULL) st = keep(&s->code, code, e);
+    if (st == STATUS_OK) st = keep(&to->embedding, embedding, e);
+    to->width = im->width;
+    to->height = im->height;
+    return st;
+}
+
+enum status segment_picture(struct segmenter *s, const struct image *im, struct err *e)
+{
+    struct arena_mark mark = scope_begin(&s->c);
+    enum status st = STATUS_OK;
+    struct looked_at *p;
+    struct digest key;
+
+    picture_key(&key, im);
+    s->picture = NULL;
+    p = place_of(s, &key);
+    if (p->embedding.data == NULL) st = look(s, im, p, e);
     scope_end(&s->c, mark);
     if (st != STATUS_OK) return st;
-    s->width = im->width;
-    s->height = im->height;
+    p->turn = ++s->turn;
+    s->picture = p;
     return STATUS_OK;
 }
+
+/* ---- masks ------------------------------------------------------------------------------------------------- */
 
 /* From pixels of the picture to those of the square. */
 static float to_square(const struct segmenter *s, float at, int length)
 {
-    int seen = shown(length, longest_of(s->width, s->height), square_side(s));
+    int seen = shown(length, longest_of(s->picture->width, s->picture->height), square_side(s));
 
     return (float)((double)at * ((double)seen / length));
 }
 
-static bool finite_prompt(const struct sam_prompt *p)
+/* Not so far away that its code would be no number. */
+static bool is_near(float x, float y)
 {
-    for (size_t i = 0; i < p->n_points; i++) {
-        if (!isfinite(p->points[i].x) || !isfinite(p->points[i].y)) return false;
-    }
-    return !p->has_box || (isfinite(p->x1) && isfinite(p->y1) && isfinite(p->x2) && isfinite(p->y2));
+    return fabsf(x) <= 16.0f * IMG_SIDE_MAX && fabsf(y) <= 16.0f * IMG_SIDE_MAX;
 }
 
+static enum status check_prompt(const struct sam_prompt *p, struct err *e)
+{
+    bool near = !p->has_box || (is_near(p->x1, p->y1) && is_near(p->x2, p->y2));
+
+    if (p->n_points == 0 && !p->has_box)
+        return err_set(e, STATUS_BAD_ARGUMENT, "a mask needs a box or points");
+    for (size_t i = 0; i < p->n_points; i++) near = near && is_near(p->points[i].x, p->points[i].y);
+    if (near) return STATUS_OK;
+    return err_set(e, STATUS_BAD_ARGUMENT, "a mask's box and points are numbers of pixels, up to a million");
+}
+
+/* The prompt in pixels of the square; false: no memory. */
+static bool move_prompt(struct segmenter *s, struct sam_prompt *to, const struct sam_prompt *p)
+{
+    int width = s->picture->width, height = s->picture->height;
+    struct sam_point *points = ctx_alloc(&s->c, p->n_points, sizeof *points);
+
+    *to = *p;
+    to->points = points;
+    if (points == NULL) return false;
+    for (size_t i = 0; i < p->n_points; i++) {
+        points[i] = (struct sam_point){ to_square(s, p->points[i].x, width),
+                                        to_square(s, p->points[i].y, height), p->points[i].foreground };
+    }
+    to->x1 = to_square(s, p->x1, width);
+    to->x2 = to_square(s, p->x2, width);
+    to->y1 = to_square(s, p->y1, height);
+    to->y2 = to_square(s, p->y2, height);
+    return true;
+}
+
+static enum status check_finite(const struct sam_masks *m, struct err *e)
+{
+    bool finite = isfinite(tensor_f32(m->iou)[0]);
+
+    for (int64_t i = 0; i < tensor_columns(m->logits); i++)
+        finite = finite && isfinite(tensor_f32(m->logits)[i]);
+    return finite ? STATUS_OK
+                  : err_set(e, STATUS_NUMERIC, "the mask is not of finite numbers: are SAM's weights?");
+}
+
+/* Logits of the map to those of the picture. */
 static enum status enlarge(const struct segmenter *s, const float *low, float *logits, struct err *e)
 {
     int side = square_side(s), map = SAM_UPSCALE * s->file.sam.config.grid;
-    int longest = longest_of(s->width, s->height);
+    int width = s->picture->width, height = s->picture->height, longest = longest_of(width, height);
     float *square = malloc((size_t)side * (size_t)side * sizeof *square);
 
     if (square == NULL) return err_no_memory(e, "a mask");
     img_bilinear(square, side, side, low, map, map, (size_t)map);
-    img_bilinear(logits, s->height, s->width, square, shown(s->height, longest, side),
-                 shown(s->width, longest, side), (size_t)side);
+    img_bilinear(logits, height, width, square, shown(height, longest, side), shown(width, longest, side),
+                 (size_t)side);
     free(square);
     return STATUS_OK;
 }
@@ -162,31 +251,24 @@ static enum status enlarge(const struct segmenter *s, const float *low, float *l
 enum status segment_mask(struct segmenter *s, const struct sam_prompt *p, float *logits, float *iou,
                          struct err *e)
 {
-    struct arena_mark mark = scope_begin(&s->c);
-    struct sam_prompt in = *p;
+    const struct sam *sam = &s->file.sam;
+    struct arena_mark mark;
     struct sam_masks masks = { NULL, NULL };
-    struct sam_point *points;
-    enum status st;
+    struct sam_prompt in;
+    enum status st = check_prompt(p, e);
 
-    assert(s->width > 0);
-    if ((p->n_points == 0 && !p->has_box) || !finite_prompt(p)) {
-        return err_set(e, STATUS_BAD_ARGUMENT, "a mask needs a box or points, of finite numbers");
+    assert(s->picture != NULL);
+    if (st != STATUS_OK) return st;
+    mark = scope_begin(&s->c);
+    if (move_prompt(s, &in, p)) {
+        /* Read only; the decoder's first op copies. */
+        struct tensor *embedding = (struct tensor *)(uintptr_t)&s->picture->embedding;
+
+        masks = sam_decode(&s->c, sam, embedding, &s->code, sam_prompt_tokens(&s->c, sam, &in),
+                           sam_prompt_dense(&s->c, sam, NULL), false);
     }
-    points = ctx_alloc(&s->c, p->n_points, sizeof *points);
-    for (size_t i = 0; i < p->n_points && points != NULL; i++) {
-        points[i] = (struct sam_point){ to_square(s, p->points[i].x, s->width),
-                                        to_square(s, p->points[i].y, s->height), p->points[i].foreground };
-    }
-    in.points = points;
-    in.x1 = to_square(s, p->x1, s->width);
-    in.x2 = to_square(s, p->x2, s->width);
-    in.y1 = to_square(s, p->y1, s->height);
-    in.y2 = to_square(s, p->y2, s->height);
-    if (points != NULL)
-        masks = sam_decode(&s->c, &s->file.sam, &s->embedding, &s->code,
-                           sam_prompt_tokens(&s->c, &s->file.sam, &in),
-                           sam_prompt_dense(&s->c, &s->file.sam, NULL), false);
     st = outcome(s, e);
+    if (st == STATUS_OK) st = check_finite(&masks, e);
     if (st == STATUS_OK) st = enlarge(s, tensor_f32(masks.logits), logits, e);
     if (st == STATUS_OK && iou != NULL) *iou = tensor_f32(masks.iou)[0];
     scope_end(&s->c, mark);

@@ -1,6 +1,8 @@
 /* checkpoint_params.c - see checkpoint_params.h. */
 #include "store/checkpoint_params.h"
 
+#include "store/zip.h"
+
 struct ckpt_rule ckpt_param_rule(const struct param *p)
 {
     static const enum ckpt_split splits[] = { [SPLIT_NONE] = CKPT_REPLICATED,
@@ -11,6 +13,30 @@ struct ckpt_rule ckpt_param_rule(const struct param *p)
 
     memcpy(rule.dim, p->dim, sizeof rule.dim);
     return rule;
+}
+
+/* A view in a .pth file may tell more numbers than the file has, by strides that overlap. Copying such a one would take memory that no
+ * file's size bounds. */
+static enum status check_stored(const struct checkpoint *c, const char *name, struct err *e)
+{
+    enum { EXPANDED_MAX = 1 << 20 };
+    const struct ckpt_entry *entry = ckpt_find(c, name);
+
+    for (int i = 0; entry != NULL && i < entry->shards; i++) {
+        const struct raw_tensor *t = entry->shard[i];
+        char text[SHAPE_TEXT_MAX];
+        size_t bytes;
+
+        if (t->member == NULL) continue;
+        if (shape_bytes(t->dtype, t->dim, t->n_dims, &bytes) &&
+            (bytes <= EXPANDED_MAX || bytes <= t->member->size))
+            continue;
+        return err_set(e, STATUS_UNSUPPORTED,
+                       "%s: tensor %s: %s numbers are told, but only %llu bytes are stored",
+                       ckpt_path(c, entry->path), name, shape_text(text, t->dim, t->n_dims),
+                       (unsigned long long)t->member->size);
+    }
+    return STATUS_OK;
 }
 
 /* A small weight as contiguous float32: in place if it is that already. Its dims stay. */
@@ -57,8 +83,9 @@ enum status ckpt_param(struct checkpoint *c, const struct param *p, int rank, in
 {
     struct ckpt_rule rule = ckpt_param_rule(p);
     struct adapter *adapter = slot->adapter; /* laid out already; it is filled when its parts are visited */
-    enum status st = STATUS_OK;
+    enum status st = check_stored(c, p->name, e);
 
+    if (st != STATUS_OK) return st;
     if (p->experts > 1) {
         for (int i = 0; i < p->experts && st == STATUS_OK; i++) {
             st = ckpt_expert(c, p->name, &rule, i, rank, ranks, &slot[i], e);

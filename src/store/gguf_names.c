@@ -33,6 +33,7 @@ static const struct spelling layer_parts[] = {
 static const struct spelling beginnings[] = {
     { "qformer.qformer.encoder.layer.", "qformer.layer." },
     { "qformer.vision_model.encoder.layers.", "qformer.vision." },
+    { "mask_decoder.transformer.", "decoder." },
 };
 
 static const struct spelling layer_beginning = { "layers.", "blk." };

@@ -11,8 +11,9 @@
  *   layers.N.feed_forward.gate.weight      blk.N.ffn_gate_inp.weight
  *   layers.N.feed_forward.w{1,3}           blk.N.ffn_{gate,up}_exps.weight, [E*F, D] as [E, F, D]
  *   layers.N.feed_forward.w2_turned        blk.N.ffn_down_exps.weight, [E*D, F] as [E, D, F]
- *   qformer.qformer.encoder.layer.*        qformer.layer.*      these two would be longer than
+ *   qformer.qformer.encoder.layer.*        qformer.layer.*      these three would be longer than
  *   qformer.vision_model.encoder.layers.*  qformer.vision.*     the 63 bytes that ggml takes
+ *   mask_decoder.transformer.*             decoder.*
  *
  * All other names are the same in both. Upstream's layers.N.feed_forward.w2 of experts is one of them: it holds each expert's
  * transpose [E*F, D], and our own full files keep that. Upstream has no w2_turned; the network takes either.

@@ -4,6 +4,7 @@
 #include "tensor/quant.h"
 
 #include <assert.h>
+#include <math.h>
 #include <strings.h>
 
 uint16_t f32_to_bf16(float f)
@@ -123,6 +124,15 @@ size_t dtype_bytes(enum dtype t, size_t n)
 
     assert(n % i->block_elements == 0);
     return n / i->block_elements * i->block_bytes;
+}
+
+bool dtype_holds(enum dtype t, const float *x, size_t n)
+{
+    if (t != DTYPE_F16 && dtype_info(t)->block_elements == 1) return true;
+    for (size_t i = 0; i < n; i++) {
+        if (!(fabsf(x[i]) <= DTYPE_F16_MAX)) return false;
+    }
+    return true;
 }
 
 bool dtype_is_weight(enum dtype t)

@@ -53,6 +53,11 @@ bool dtype_find(const char *name, enum dtype *t);
 /* Bytes of n elements. n must be a multiple of the block. */
 size_t dtype_bytes(enum dtype t, size_t n);
 
+/* Whether these numbers can be rounded to the type: f16, which quantised blocks are scaled by too, ends at DTYPE_F16_MAX and holds nothing
+ * that is not finite. */
+#define DTYPE_F16_MAX 65504
+bool dtype_holds(enum dtype t, const float *x, size_t n);
+
 /* True for the types that a weight may have. */
 bool dtype_is_weight(enum dtype t);
 

@@ -16,6 +16,18 @@ contains "$tmp/out" '"file": "'
 runs 0 segment --sam $sam -i $picture --point 40,30 --point 100,20,0 --mask-out "$tmp/mask.png"
 [ -s "$tmp/mask.png" ] || failed "there is no file of the mask"
 
+# In other types, as one file; and over the image that an answer is about.
+runs 0 convert $sam "$tmp/sam.gguf" --type q8_0
+contains "$tmp/err" "written: $tmp/sam.gguf"
+runs 0 segment --sam "$tmp/sam.gguf" -i $picture --box 20,15,70,60
+runs 0 run -q -m models/sphinx-nano.gguf -i examples/pictures/person.png -p 'Detect all people shown in the image.' --temp 0 \
+    --sam $sam --masks "$tmp/over.png"
+[ -s "$tmp/over.png" ] || failed "there is no picture with masks"
+expect 2 "" "sphinx: convert: '$tmp/folder': a SAM becomes one file, whose name ends in .gguf (see: sphinx help convert)$nl" \
+    convert $sam "$tmp/folder"
+expect 2 "" "sphinx: run: --masks FILE and --sam FILE go together (see: sphinx help run)$nl" run -p hi -i $picture --sam $sam
+fails 1 "$picture: not a ZIP archive: it does not start with PK" run -p hi -i $picture --sam $picture --masks "$tmp/over.png" -m $tiny/llama_ens
+
 # usage SENTENCE ARGUMENT...
 usage() {
     sentence=$1
@@ -29,5 +41,5 @@ usage "--box '1,2,3': X1,Y1,X2,Y2 in pixels" --sam $sam -i $picture --box 1,2,3
 usage "--box '1,2,3,4,5': X1,Y1,X2,Y2 in pixels" --sam $sam -i $picture --box 1,2,3,4,5
 usage "--point '1': X,Y in pixels, or X,Y,0 for what is not meant" --sam $sam -i $picture --point 1
 usage "--point goes with one --box, or with none" --sam $sam -i $picture --box 1,2,3,4 --box 1,2,3,4 --point 1,2
-expect 1 "" "sphinx: a mask needs a box or points, of finite numbers$nl" segment --sam $sam -i $picture --box 1,2,nan,4
+expect 1 "" "sphinx: a mask's box and points are numbers of pixels, up to a million$nl" segment --sam $sam -i $picture --box 1,2,nan,4
 finish

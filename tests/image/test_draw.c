@@ -52,6 +52,22 @@ static bool pixel_is(const struct image *im, int x, int y, struct img_color c)
     return rgb[0] == c.r && rgb[1] == c.g && rgb[2] == c.b;
 }
 
+/* Pillow 13's alpha_composite of (color, 127 where the mask is) over the picture. */
+static void test_blend_pillow(void **state)
+{
+    static const unsigned char before[] = { 0, 0, 0, 255, 255, 255, 10, 100, 200, 7, 8, 9 },
+                               mask[] = { 1, 255, 255, 0 },
+                               want[] = { 127, 82, 0, 255, 210, 128, 132, 132, 100, 7, 8, 9 };
+    struct image im;
+
+    (void)state;
+    assert_int_equal(img_init(&im, 2, 2, NULL), STATUS_OK);
+    memcpy(im.rgb, before, sizeof before);
+    img_blend_mask(&im, mask, img_colors[4]);
+    assert_memory_equal(im.rgb, want, sizeof want);
+    img_free(&im);
+}
+
 static void test_box_corners_swapped(void **state)
 {
     struct img_box box = { 5, 6, 40, 30 }, swapped = { 40, 30, 5, 6 };
@@ -179,9 +195,13 @@ static void test_png(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_shapes_pillow), cmocka_unit_test(test_box_corners_swapped),
-        cmocka_unit_test(test_skeletons),     cmocka_unit_test(test_hostile),
-        cmocka_unit_test(test_labels),        cmocka_unit_test(test_too_large),
+        cmocka_unit_test(test_shapes_pillow),
+        cmocka_unit_test(test_blend_pillow),
+        cmocka_unit_test(test_box_corners_swapped),
+        cmocka_unit_test(test_skeletons),
+        cmocka_unit_test(test_hostile),
+        cmocka_unit_test(test_labels),
+        cmocka_unit_test(test_too_large),
         cmocka_unit_test(test_png),
     };
 

@@ -44,6 +44,12 @@ static void test_classes(void **state)
     assert_int_equal(policy_class(&p), TENSOR_CLASS_MIXER);
     p = vector("visual_proj.0.bias", 256);
     assert_int_equal(policy_class(&p), TENSOR_CLASS_SMALL);
+    p = matrix("image_encoder.blocks.0.attn.qkv.weight", 192, 64);
+    assert_int_equal(policy_class(&p), TENSOR_CLASS_SAM);
+    p = matrix("image_encoder.blocks.0.attn.rel_pos_h", 27, 64);
+    assert_int_equal(policy_class(&p), TENSOR_CLASS_SMALL);
+    p = matrix("mask_decoder.iou_prediction_head.layers.0.weight", 256, 256);
+    assert_int_equal(policy_class(&p), TENSOR_CLASS_SMALL);
     assert_string_equal(tensor_class_names[TENSOR_CLASS_TOK_EMBEDDINGS], "tok_embeddings");
 }
 

@@ -75,13 +75,14 @@ static void on_observed(void *user, const char *name, const struct tensor *x)
 
 static void open_fixture(struct fixture *f, const char *level, const char *golden)
 {
+    struct segment_options o = { .cpu = level, .threads = 2, .pictures = 2 };
     struct err e = { 0 };
     char path[128];
 
     memset(f, 0, sizeof *f);
     f->level = level;
     snprintf(path, sizeof path, DATA "%s.safetensors", golden);
-    if (segment_open(&f->s, DATA "tiny.pth", level, 2, NULL, &e) != STATUS_OK) {
+    if (segment_open(&f->s, DATA "tiny.pth", &o, &e) != STATUS_OK) {
         if (e.code == STATUS_UNSUPPORTED) skip();
         fail_msg("%s", e.text);
     }
@@ -141,7 +142,8 @@ static void compare_case(struct fixture *f, const char *name, struct tensor *tok
                          int n_masks)
 {
     struct sam_masks masks =
-        sam_decode(&f->s.c, &f->s.file.sam, &f->s.embedding, &f->s.code, tokens, dense, n_masks > 1);
+        sam_decode(&f->s.c, &f->s.file.sam, (struct tensor *)(uintptr_t)&f->s.picture->embedding, &f->s.code,
+                   tokens, dense, n_masks > 1);
     char key[64];
 
     snprintf(key, sizeof key, "%s.logits", name);
@@ -222,7 +224,7 @@ static void a_tall_picture_is_made_smaller(void **state)
             for (int c = 0; c < 3; c++)
                 f.picture.rgb[(y * 97 + x) * 3 + c] = (unsigned char)(x * 7 + y * 3 + c * 50 + x * y / 40);
     assert_int_equal(segment_picture(&f.s, &f.picture, &e), STATUS_OK);
-    compare_tensor(&f, "embedding", &f.s.embedding);
+    compare_tensor(&f, "embedding", &f.s.picture->embedding);
     logits = malloc((size_t)(97 * 301) * sizeof *logits);
     assert_int_equal(segment_mask(&f.s, &cases[0].prompt, logits, &iou, &e), STATUS_OK);
     assert_true(fabsf(iou - ((const float *)safetensors_find(&f.want, "box.iou")->data)[0]) < 1e-4f);
@@ -235,11 +237,12 @@ static void odd_pictures_and_prompts(void **state)
 {
     static const int sizes[][2] = { { 1, 1 }, { 700, 1 }, { 1, 700 }, { 160, 160 }, { 4000, 3 } };
     static const struct sam_prompt empty = { .has_box = true, .x1 = 3, .y1 = 3, .x2 = 3, .y2 = 3 };
-    struct sam_prompt none = { .has_box = false }, endless = empty;
+    struct sam_prompt none = { .has_box = false }, endless = empty, far = empty;
     struct fixture f;
     struct err e = { 0 };
 
     endless.x2 = INFINITY;
+    far.y1 = 1e30f;
     open_fixture(&f, *state, "scene");
     for (size_t i = 0; i < sizeof sizes / sizeof *sizes; i++) {
         size_t n = (size_t)sizes[i][0] * (size_t)sizes[i][1];
@@ -257,6 +260,58 @@ static void odd_pictures_and_prompts(void **state)
     assert_int_equal(segment_mask(&f.s, &none, NULL, NULL, &e), STATUS_BAD_ARGUMENT);
     err_clear(&e);
     assert_int_equal(segment_mask(&f.s, &endless, NULL, NULL, &e), STATUS_BAD_ARGUMENT);
+    err_clear(&e);
+    assert_int_equal(segment_mask(&f.s, &far, NULL, NULL, &e), STATUS_BAD_ARGUMENT);
+    close_fixture(&f);
+}
+
+static void count_blocks(void *user, const char *name, const struct tensor *x)
+{
+    (void)x;
+    *(int *)user += strncmp(name, "sam.block.", 10) == 0;
+}
+
+/* Of two places the one that was wanted less lately is given to a third picture. */
+static void pictures_are_looked_at_once(void **state)
+{
+    static const struct {
+        int picture, blocks; /* that are computed, of two */
+    } turns[] = { { 0, 2 }, { 0, 0 }, { 1, 2 }, { 0, 0 }, { 2, 2 }, { 0, 0 }, { 1, 2 } };
+    struct image im[3] = { { 0 } };
+    struct fixture f;
+    struct err e = { 0 };
+    float mask[3 * 4];
+
+    open_fixture(&f, *state, "scene");
+    for (int i = 0; i < 3; i++) {
+        assert_int_equal(img_init(&im[i], 3, 4, &e), STATUS_OK);
+        im[i].rgb[7] = (unsigned char)i;
+    }
+    for (size_t i = 0; i < sizeof turns / sizeof *turns; i++) {
+        int blocks = 0;
+
+        f.s.c.observer = count_blocks;
+        f.s.c.observer_user = &blocks;
+        assert_int_equal(segment_picture(&f.s, &im[turns[i].picture], &e), STATUS_OK);
+        assert_int_equal(blocks, turns[i].blocks);
+        assert_int_equal(segment_mask(&f.s, &cases[0].prompt, mask, NULL, &e), STATUS_OK);
+    }
+    for (int i = 0; i < 3; i++) img_free(&im[i]);
+    close_fixture(&f);
+}
+
+/* A weight that is no number is told of, and does not become a mask. */
+static void what_is_no_number_is_no_mask(void **state)
+{
+    struct fixture f;
+    struct err e = { 0 };
+    float mask[3 * 4];
+
+    open_fixture(&f, *state, "scene");
+    assert_int_equal(img_init(&f.picture, 3, 4, &e), STATUS_OK);
+    assert_int_equal(segment_picture(&f.s, &f.picture, &e), STATUS_OK);
+    tensor_f32(&f.s.picture->embedding)[5] = NAN;
+    assert_int_equal(segment_mask(&f.s, &cases[0].prompt, mask, NULL, &e), STATUS_NUMERIC);
     close_fixture(&f);
 }
 
@@ -273,6 +328,9 @@ static void files_that_are_no_sam(void **state)
     assert_int_equal(sam_open(&f, PICTURE, NULL, &e), STATUS_BAD_FORMAT);
     err_clear(&e);
     assert_int_equal(sam_open(&f, "tests/data/sam/none.pth", NULL, &e), STATUS_NOT_FOUND);
+    err_clear(&e);
+    assert_int_equal(sam_open(&f, "tests/data/sam/expanded.pth", NULL, &e), STATUS_UNSUPPORTED);
+    assert_non_null(strstr(e.text, "only 4 bytes are stored"));
     sam_close(&f);
 }
 
@@ -289,6 +347,8 @@ int main(void)
         { "a_mask_has_the_picture_s_size", a_mask_has_the_picture_s_size, NULL, NULL, "auto" },
         { "a_tall_picture_is_made_smaller", a_tall_picture_is_made_smaller, NULL, NULL, "auto" },
         { "odd_pictures_and_prompts", odd_pictures_and_prompts, NULL, NULL, "auto" },
+        { "pictures_are_looked_at_once", pictures_are_looked_at_once, NULL, NULL, "auto" },
+        { "what_is_no_number_is_no_mask", what_is_no_number_is_no_mask, NULL, NULL, "auto" },
         cmocka_unit_test(files_that_are_no_sam),
     };
 

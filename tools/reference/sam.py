@@ -9,6 +9,7 @@ public segment-anything package computes with it.
         <case>.tokens [n, D], .dense [g*g, D]             of the prompt encoder (dense: only with a mask)
         <case>.logits [m, 4g, 4g], .iou [m], .full [m, h, w]   of the decoder: m = 4 all masks, or 1 the first; resized
     tall.safetensors          embedding and box.iou of a picture that is upright and made smaller, see tall()
+    expanded.pth              what no memory may be spent on: the names and shapes of ViT-B, all views of one number
     The cases are in CASES below; their pixels are those of the original picture. What `mask` gets is the logits of `box`.
 """
 
@@ -21,6 +22,7 @@ import numpy as np
 import torch
 from PIL import Image
 from safetensors.torch import save_file
+from segment_anything import sam_model_registry
 from segment_anything.modeling import ImageEncoderViT, MaskDecoder, PromptEncoder, Sam, TwoWayTransformer
 from segment_anything.utils.transforms import ResizeLongestSide
 
@@ -148,6 +150,10 @@ def main() -> None:
     save_file(goldens(sam, scene), out / "scene.safetensors")
     golden = goldens(sam, tall())
     save_file({name: golden[name] for name in ("embedding", "box.iou")}, out / "tall.safetensors")
+    zero = torch.zeros(1)
+    with torch.device("meta"):
+        shapes = {name: x.shape for name, x in sam_model_registry["vit_b"]().state_dict().items()}
+    torch.save({name: zero.as_strided(shape, [0] * len(shape)) for name, shape in shapes.items()}, out / "expanded.pth")
 
 
 if __name__ == "__main__":
