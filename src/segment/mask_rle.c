@@ -1,70 +1,85 @@
-/* mask_rle.c - see mask_rle.h. */
+/* mask_rle.c - see mask_rle.h. Columns are read a few at a time: the numbers of one row that share a cache line. */
 #include "segment/mask_rle.h"
 
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdlib.h>
 
-enum { GROUP_BITS = 5, GROUP_MORE = 1 << GROUP_BITS };
+enum { GROUP_BITS = 5, GROUP_MORE = 1 << GROUP_BITS, COUNT_GROUPS = 13, STRIP = 16 };
 
 struct writer {
-    char *text; /* NULL: only measured */
-    size_t length;
+    char *text;
+    size_t length, capacity;
     int64_t before[2]; /* the last two counts */
     size_t n;
 };
 
-static void put(struct writer *w, int64_t count)
+/* False: no memory. */
+static bool put(struct writer *w, int64_t count)
 {
     int64_t x = w->n > 2 ? count - w->before[0] : count;
     bool more = true;
 
+    if (w->capacity - w->length < COUNT_GROUPS + 1) { /* one for the end */
+        size_t capacity = 2 * w->capacity + 1024;
+        char *text = realloc(w->text, capacity);
+
+        if (text == NULL) return false;
+        w->text = text;
+        w->capacity = capacity;
+    }
     while (more) {
         int group = (int)(x & (GROUP_MORE - 1));
 
         x >>= GROUP_BITS;
         more = (group & (GROUP_MORE >> 1)) != 0 ? x != -1 : x != 0;
-        if (w->text != NULL) w->text[w->length] = (char)('0' + group + (more ? GROUP_MORE : 0));
-        w->length++;
+        w->text[w->length++] = (char)('0' + group + (more ? GROUP_MORE : 0));
     }
     w->before[0] = w->before[1];
     w->before[1] = count;
     w->n++;
+    return true;
 }
 
-/* Returns how many numbers are set. */
-static size_t walk(struct writer *w, const float *logits, int width, int height)
+/* strip [STRIP, height] is room for columns. */
+static bool walk(struct writer *w, const float *logits, int width, int height, bool *strip, size_t *area)
 {
-    size_t area = 0;
+    bool set = false, ok = true;
     int64_t run = 0;
-    bool set = false;
 
-    for (int x = 0; x < width; x++) {
-        for (int y = 0; y < height; y++, run++) {
-            bool here = logits[(size_t)y * (size_t)width + (size_t)x] > 0;
+    for (int x0 = 0; x0 < width && ok; x0 += STRIP) {
+        int n = width - x0 < STRIP ? width - x0 : STRIP;
 
-            area += here;
-            if (here == set) continue;
-            put(w, run);
+        for (size_t y = 0; y < (size_t)height; y++) {
+            const float *row = logits + y * (size_t)width + x0;
+
+            for (int j = 0; j < n; j++) strip[(size_t)j * (size_t)height + y] = row[j] > 0;
+        }
+        for (size_t i = 0; i < (size_t)n * (size_t)height && ok; i++, run++) {
+            *area += strip[i];
+            if (strip[i] == set) continue;
+            ok = put(w, run);
             run = 0;
-            set = here;
+            set = strip[i];
         }
     }
-    put(w, run);
-    return area;
+    return ok && put(w, run);
 }
 
 enum status mask_rle_text(const float *logits, int width, int height, char **text, size_t *area,
                           struct err *e)
 {
+    bool *strip = malloc(STRIP * (size_t)height * sizeof *strip);
     struct writer w = { .text = NULL };
-    size_t n = walk(&w, logits, width, height);
 
-    *text = malloc(w.length + 1);
-    if (*text == NULL) return err_no_memory(e, "a mask's text");
-    w = (struct writer){ .text = *text };
-    walk(&w, logits, width, height);
-    (*text)[w.length] = '\0';
-    if (area != NULL) *area = n;
+    *area = 0;
+    if (strip == NULL || !walk(&w, logits, width, height, strip, area)) {
+        free(strip);
+        free(w.text);
+        return err_no_memory(e, "a mask's text");
+    }
+    free(strip);
+    w.text[w.length] = '\0';
+    *text = w.text;
     return STATUS_OK;
 }

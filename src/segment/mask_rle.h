@@ -14,7 +14,7 @@
 
 #include "core/status.h"
 
-/* The text of a mask [height, width], row by row, which is set where logits > 0; *area, if wanted, is how many are. The caller frees
+/* The text of a mask [height, width], row by row, which is set where logits > 0; *area is how many are. The caller frees
  * *text. Errors: NO_MEMORY. */
 enum status mask_rle_text(const float *logits, int width, int height, char **text, size_t *area,
                           struct err *e);
