@@ -64,7 +64,6 @@ usage bench "--prefill 'a': numbers of positions, separated by commas" -m $tiny/
 usage bench "--prefill '3,': numbers of positions, separated by commas" -m $tiny/llama_ens --prefill 3,
 usage bench "--prefill '0': numbers of positions, separated by commas" -m $tiny/llama_ens --prefill 0
 
-
 # What steers a terminal does not get into a message.
 fails 2 "unknown command 'a?[31mb c' (see: sphinx help)" "$(printf 'a\033[31mb\nc')"
 
