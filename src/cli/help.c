@@ -74,10 +74,6 @@ void help_command(FILE *f, enum command command)
     struct settings defaults;
 
     fprintf(f, "sphinx %s - %s\n", row->name, row->summary);
-    if (row->run == NULL) {
-        fputs("\nThis version does not have it yet.\n", f);
-        return;
-    }
     fprintf(f, "\nUsage: sphinx %s [OPTIONS]%s%s\n", row->name, row->operands[0] != '\0' ? " " : "",
             row->operands);
     settings_init(&defaults, command);
@@ -101,15 +97,8 @@ void help_overview(FILE *f)
         f,
         "sphinx %s - SPHINX, the multimodal language model\n\nUsage: sphinx COMMAND [OPTIONS]\n\nCommands:\n",
         sphinx_version());
-    for (enum command c = 0; c < COMMAND_COUNT; c++) {
-        if (command_rows[c].run != NULL)
-            fprintf(f, "  %-10s %s\n", command_rows[c].name, command_rows[c].summary);
-    }
-    fputs("\nNot in this version:\n", f);
-    for (enum command c = 0; c < COMMAND_COUNT; c++) {
-        if (command_rows[c].run == NULL)
-            fprintf(f, "  %-10s %s\n", command_rows[c].name, command_rows[c].summary);
-    }
+    for (enum command c = 0; c < COMMAND_COUNT; c++)
+        fprintf(f, "  %-10s %s\n", command_rows[c].name, command_rows[c].summary);
     fputs("\nExamples:\n"
           "  sphinx run -m models/SPHINX-v2-1k -i cat.jpg -p \"What's in the image?\"\n"
           "  sphinx run -i people.jpg -p \"Detect all people shown in the image.\" --draw out.png\n"

@@ -13,12 +13,6 @@ static int run_command(enum command command, int argc, char **argv)
     struct settings s;
     int code;
 
-    if (command_rows[command].run == NULL) {
-        if (argc == 0 || (strcmp(argv[0], "--help") != 0 && strcmp(argv[0], "-h") != 0))
-            return fail("%s: this version does not have the command yet", command_rows[command].name);
-        help_command(stdout, command);
-        return CODE_OK;
-    }
     settings_init(&s, command);
     code = options_parse(&s, argc, argv);
     if (code == CODE_OK && command == COMMAND_SERVE) code = options_environment(&s, argc, argv);

@@ -54,7 +54,7 @@ const char *const option_group_names[GROUP_COUNT] = {
 #define OPENS        (COMPUTES | BIT(TOKENIZE) | BIT(INSPECT)) /* open one */
 #define SESSIONS     (ANSWERS | BIT(DUMP))                     /* and hold a conversation */
 #define WRITES       (BIT(INIT) | BIT(CONVERT) | BIT(MIX))     /* write a model */
-#define REAL         (OPENS | WRITES | BIT(SYNTH) | BIT(TRAIN) | BIT(SEGMENT) | BIT(HELP)) /* are there at all */
+#define ALL          ((1u << COMMAND_COUNT) - 1)
 #define AT(field)    offsetof(struct settings, field)
 
 /* What int and float options may be at most; the library knows the model's own limits. */
@@ -284,10 +284,10 @@ const struct option option_rows[] = {
       "list the benchmarks, with how much of them is there" },
     { "-v --verbose", "", OPTION_ON, AT(verbose), NULL, NULL, 0, 0, COMPUTES, GROUP_OUTPUT,
       "say what is used, and how long everything took" },
-    { "-q --quiet", "", OPTION_ON, AT(quiet), NULL, NULL, 0, 0, REAL & ~BIT(HELP), GROUP_OUTPUT,
+    { "-q --quiet", "", OPTION_ON, AT(quiet), NULL, NULL, 0, 0, ALL & ~BIT(HELP), GROUP_OUTPUT,
       "no progress, notes and warnings" },
-    { "-h --help", "", OPTION_ON, AT(help), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show this help" },
-    { "--version", "", OPTION_ON, AT(version), NULL, NULL, 0, 0, REAL, GROUP_OUTPUT, "show the version" },
+    { "-h --help", "", OPTION_ON, AT(help), NULL, NULL, 0, 0, ALL, GROUP_OUTPUT, "show this help" },
+    { "--version", "", OPTION_ON, AT(version), NULL, NULL, 0, 0, ALL, GROUP_OUTPUT, "show the version" },
 
     { "--image-cache", "", OPTION_TEXT, AT(model.image_cache), "DIR", NULL, 0, 0, ANSWERS, GROUP_CACHES,
       "keep what the encoders made of an image in this folder, so that it is not encoded again" },

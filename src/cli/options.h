@@ -83,7 +83,7 @@ struct command_row {
     const char *operands; /* as in the synopsis; "" if it takes none */
     int operands_min, operands_max;
     const char *summary;
-    int (*run)(struct settings *s); /* returns the exit code; NULL: not in this version */
+    int (*run)(struct settings *s); /* returns the exit code */
 };
 
 extern const struct command_row command_rows[COMMAND_COUNT];
