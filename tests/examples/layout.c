@@ -26,11 +26,15 @@ static void ask_options(void)
     FIELD(sphinx_ask_options, n_stop);
     FIELD(sphinx_ask_options, ignore_eos);
     FIELD(sphinx_ask_options, answer_prefix);
+    FIELD(sphinx_ask_options, grammar);
+    FIELD(sphinx_ask_options, json_schema);
     FIELD(sphinx_ask_options, lookup);
     FIELD(sphinx_ask_options, draft_max);
     FIELD(sphinx_ask_options, draft_min);
     FIELD(sphinx_ask_options, draft_p_min);
     FIELD(sphinx_ask_options, piece);
+    FIELD(sphinx_ask_options, token);
+    FIELD(sphinx_ask_options, n_top);
     FIELD(sphinx_ask_options, user);
 }
 
@@ -63,6 +67,7 @@ static void answer(void)
     FIELD(sphinx_answer, text);
     FIELD(sphinx_answer, tokens);
     FIELD(sphinx_answer, logprobs);
+    FIELD(sphinx_answer, spans);
     FIELD(sphinx_answer, n_tokens);
     FIELD(sphinx_answer, prompt_tokens);
     FIELD(sphinx_answer, image_tokens);
@@ -76,6 +81,8 @@ static void answer(void)
     FIELD(sphinx_answer, n_boxes);
     FIELD(sphinx_answer, points);
     FIELD(sphinx_answer, n_points);
+    FIELD(sphinx_answer, regions);
+    FIELD(sphinx_answer, n_regions);
     FIELD(sphinx_answer, malformed);
     FIELD(sphinx_answer, timings);
     FIELD(sphinx_answer, n_timings);
