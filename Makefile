@@ -12,7 +12,7 @@ CONFIGURE = cmake -S . -G Ninja $(CMAKE_FLAGS)
 CTEST     = OMP_WAIT_POLICY=passive ctest --parallel $(JOBS) --output-on-failure
 SOURCES   = find include src tests bench examples -name '*.[ch]' -o -name '*.cc'
 
-.PHONY: build help setup demo test sanitize fuzz valgrind bench format format-check install uninstall reference clean
+.PHONY: build help setup demo serve test sanitize fuzz valgrind bench format format-check install uninstall reference clean
 
 build: $(BUILD)/build.ninja
 	@ninja -C $(BUILD)
@@ -21,6 +21,7 @@ build: $(BUILD)/build.ninja
 help:
 	@echo "make              build $(BUILD)/sphinx and libsphinx"
 	@echo "make demo         ask the bundled model about a bundled picture"
+	@echo "make serve        the web demo with the bundled model, at http://127.0.0.1:8080"
 	@echo "make test         every test, in $(BUILD)"
 	@echo "make sanitize     the same tests with AddressSanitizer and UBSan, in build-asan"
 	@echo "make fuzz         each fuzz target for FUZZ_SECONDS=$(FUZZ_SECONDS) (needs clang), in build-fuzz"
@@ -40,6 +41,9 @@ $(BUILD)/build.ninja: | setup
 # ---- using it ---------------------------------------------------------------------------------------------------
 demo: build
 	@scripts/demo $(BUILD)
+
+serve: build
+	@$(BUILD)/sphinx serve
 
 install: build
 	@$(CONFIGURE) -B $(BUILD) -DCMAKE_INSTALL_PREFIX=$(PREFIX) --log-level=NOTICE
