@@ -68,17 +68,21 @@ class App {
         on("save-masks", "click", () => this.savePicture("masks"));
         on("save-markdown", "click", () => this.saveText("md", "text/markdown", toMarkdown));
         on("save-json", "click", () => this.saveText("json", "application/json", toJson));
-        document.addEventListener("click", (event) => {
-            if (!byId("export").contains(event.target) || event.target.closest(".menu-items")) byId("export").open = false;
+        document.addEventListener("click", ({ target }) => {
+            if (!byId("export").contains(target) || target.closest(".menu-items")) byId("export").open = false;
+            if (!target.closest("#settings, #settings-toggle")) this.composer.openSettings(false);
         });
-        document.addEventListener("keydown", (event) => {
-            if (event.key !== "Escape" || event.defaultPrevented) return;
-            if (byId("export").open) {
-                byId("export").open = false;
-                byId("export").querySelector("summary").focus();
-            } else this.stop();
-        });
+        document.addEventListener("keydown", (event) => event.key === "Escape" && !event.defaultPrevented && this.escape());
         window.addEventListener("pagehide", () => this.save());
+    }
+
+    /* Closes what is open, or stops the answer. */
+    escape() {
+        const open = byId("export").open ? byId("export").querySelector("summary") : !byId("settings").hidden ? byId("settings-toggle") : null;
+        byId("export").open = false;
+        this.composer.openSettings(false);
+        if (open === null) this.stop();
+        else open.focus();
     }
 
     /* ---- the server ---- */

@@ -113,10 +113,12 @@ export class Composer {
             store.saveSettings(this.changed);
             this.showSettings();
         });
-        byId("settings-toggle").addEventListener("click", () => {
-            byId("settings").hidden = !byId("settings").hidden;
-            byId("settings-toggle").setAttribute("aria-expanded", String(!byId("settings").hidden));
-        });
+        byId("settings-toggle").addEventListener("click", () => this.openSettings(byId("settings").hidden));
+    }
+
+    openSettings(open) {
+        byId("settings").hidden = !open;
+        byId("settings-toggle").setAttribute("aria-expanded", String(open));
     }
 
     showSettings() {
