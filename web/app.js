@@ -147,6 +147,7 @@ class App {
         this.shown = this.pinned = this.hovered = null;
         this.composer.setBusy(true);
         this.render();
+        if (document.activeElement === document.body) byId("stop").focus(); /* what was pressed is gone */
         this.chat.progress(turn, {});
         try {
             await answerLast(this.dialogue, this.composer.sampling, {

