@@ -39,17 +39,19 @@ class PageTest(unittest.TestCase):
 
     driver = None  # set by run.py
     trouble = None
-    server = None  # starts another server: server("--api-key", "x") -> its URL
+    server = None  # starts another server: server("--api-key", "x", embedded=False) -> its URL
     downloads = None
 
     def setUp(self):
         self.trouble.reset()
-        self.screen(1280, 820)
-        self.emulate()
-        self.driver.get("about:blank")
+        old = self.driver.current_window_handle
+        self.driver.switch_to.new_window("tab") # which has no sessionStorage yet
+        new = self.driver.current_window_handle
+        self.driver.switch_to.window(old)
+        self.driver.close()
+        self.driver.switch_to.window(new)
         self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": self.trouble.url.rstrip("/"), "storageTypes": "all"})
-        self.open()
-        self.run_js("sessionStorage.clear()")
+        self.screen(1280, 820)
         self.open()
 
     def tearDown(self):

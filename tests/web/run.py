@@ -29,12 +29,11 @@ class Servers:
         self.build = build
         self.running = []
 
-    def start(self, *options):
+    def start(self, *options, embedded=False):
+        """Its port. Its page is the one in the tree, so that it can be worked on without building, or the one in the program."""
         port = free_port()
-        program = os.path.join(self.build, "sphinx")
-        # The page as it lies in the tree, so that it can be worked on without building.
-        command = [program, "serve", "-m", os.path.join(ROOT, "models", "sphinx-nano.gguf"), "--port", str(port),
-                   "--web-path", os.path.join(ROOT, "web"), *options]
+        command = [os.path.join(self.build, "sphinx"), "serve", "-m", os.path.join(ROOT, "models", "sphinx-nano.gguf"), "--port", str(port)]
+        command += [*([] if embedded else ["--web-path", os.path.join(ROOT, "web")]), *options]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, cwd=ROOT)
         self.running.append(process)
         for _ in range(600):
@@ -65,7 +64,7 @@ def main():
         with tempfile.TemporaryDirectory() as downloads:
             driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": downloads})
             PageTest.driver, PageTest.trouble, PageTest.downloads = driver, trouble, downloads
-            PageTest.server = staticmethod(lambda *options: f"http://127.0.0.1:{servers.start(*options)}/")
+            PageTest.server = staticmethod(lambda *options, **how: f"http://127.0.0.1:{servers.start(*options, **how)}/")
             files = sorted(os.path.basename(path)[:-3] for path in glob.glob(os.path.join(HERE, "test_*.py")))
             suite = unittest.defaultTestLoader.loadTestsFromNames(sys.argv[2:] or files)
             result = unittest.TextTestRunner(verbosity=2).run(suite)

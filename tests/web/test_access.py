@@ -2,6 +2,7 @@
 import glob
 import os
 import re
+import urllib.request
 
 from selenium.webdriver.common.keys import Keys
 
@@ -208,11 +209,21 @@ class Policy(PageTest):
     """What the server itself sends, without the proxy between."""
 
     def test_nothing_from_outside(self):
-        self.open(self.server())
+        self.open(self.server(embedded=True))
         self.give(picture("rings.jpg"))
         self.ask(GROUNDED)
         origins = self.run_js("return [...new Set(performance.getEntriesByType('resource').map(r => r.name.startsWith('blob:') ? location.origin : new URL(r.name).origin))]")
         self.assertEqual(origins, [self.run_js("return location.origin")])
+
+    def test_the_program_holds_the_page(self):
+        """All of it, as it is in the tree, each file with its type."""
+        url = self.server(embedded=True)
+        types = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml", "webmanifest": "application/manifest+json"}
+        for path in glob.glob(os.path.join(ROOT, "web", "*")):
+            name = os.path.basename(path)
+            with open(path, "rb") as file, urllib.request.urlopen(url + name) as reply:
+                self.assertEqual(reply.read(), file.read(), f"{name}: the program was built from another one")
+                self.assertEqual(reply.headers.get_content_type(), types[name.split(".")[-1]], name)
 
     def test_strict_policy(self):
         self.open(self.server())
