@@ -51,6 +51,7 @@ class PageTest(unittest.TestCase):
         self.driver.close()
         self.driver.switch_to.window(new)
         self.driver.execute_cdp_cmd("Storage.clearDataForOrigin", {"origin": self.trouble.url.rstrip("/"), "storageTypes": "all"})
+        self.driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": self.downloads})
         self.screen(1280, 820)
         self.open()
 

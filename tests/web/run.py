@@ -62,7 +62,6 @@ def main():
         trouble = Trouble(servers.start())
         driver = start_chromium()
         with tempfile.TemporaryDirectory() as downloads:
-            driver.execute_cdp_cmd("Browser.setDownloadBehavior", {"behavior": "allow", "downloadPath": downloads})
             PageTest.driver, PageTest.trouble, PageTest.downloads = driver, trouble, downloads
             PageTest.server = staticmethod(lambda *options, **how: f"http://127.0.0.1:{servers.start(*options, **how)}/")
             files = sorted(os.path.basename(path)[:-3] for path in glob.glob(os.path.join(HERE, "test_*.py")))
