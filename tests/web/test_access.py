@@ -131,7 +131,8 @@ class Colours(PageTest):
 
     def contrast(self):
         self.give(picture("person.png"))
-        self.trouble.say = " ".join(f"<p>{name}</p>[0.{i}0,0.10]" for i, name in enumerate(("red", "blue", "green", "purple", "orange", "six"), 1))
+        self.trouble.final = {"malformed": 1}
+        self.trouble.say = "Words and " + " ".join(f"<p>{name}</p>[0.{i}0,0.10]" for i, name in enumerate(("red", "blue", "green", "purple", "orange", "six"), 1))
         self.ask("What is red?")
         self.click("#settings-toggle")
         self.assertEqual(self.run_js(CONTRAST), [])
