@@ -512,6 +512,12 @@ SPHINX_API sphinx_status sphinx_answer_masks(const sphinx_session *session, cons
                                              sphinx_segmenter *segmenter, const char *path,
                                              sphinx_error *error);
 
+/* The same picture of masks [n_boxes] that were made before, one for each of the answer's boxes, as a PNG file in memory, which is released with
+ * sphinx_free. BAD_ARGUMENT: a mask of another size than the image. */
+SPHINX_API sphinx_status sphinx_masks_png(const sphinx_image *image, const sphinx_answer *answer,
+                                          sphinx_mask *const *masks, unsigned char **png, size_t *size,
+                                          sphinx_error *error);
+
 #ifdef __cplusplus
 }
 #endif

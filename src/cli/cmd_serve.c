@@ -103,29 +103,33 @@ static void on_access(void *user, const struct serve_access *a)
 
 static int open_server(struct serve_command *c, struct settings *s)
 {
-    struct serve_options o = { .host = s->host,
-                               .port = s->port,
-                               .model_name = c->model_name,
-                               .keys = (const char *const *)c->keys.item,
-                               .origins = (const char *const *)c->origins.item,
-                               .allowed_hosts = (const char *const *)c->hosts.item,
-                               .tls_certificate = s->tls_certificate,
-                               .tls_key = s->tls_key,
-                               .media_path = s->media_path,
-                               .web_path = s->web_path,
-                               .image_api = s->image_api,
-                               .image_api_key = s->image_api_key,
-                               .body_max = s->body_max,
-                               .slots = s->parallel,
-                               .queue_max = s->queue,
-                               .connections_max = s->connections,
-                               .seconds_request = s->timeout,
-                               .seconds_receive = s->timeout_read,
-                               .session = s->session,
-                               .ask = s->ask,
-                               .seed_given = s->ask.seed != sphinx_ask_options_default().seed,
-                               .access = strcmp(s->log_format, "none") != 0 ? on_access : NULL,
-                               .user = s };
+    struct serve_options o = {
+        .host = s->host,
+        .port = s->port,
+        .model_name = c->model_name,
+        .keys = (const char *const *)c->keys.item,
+        .origins = (const char *const *)c->origins.item,
+        .allowed_hosts = (const char *const *)c->hosts.item,
+        .tls_certificate = s->tls_certificate,
+        .tls_key = s->tls_key,
+        .media_path = s->media_path,
+        .web_path = s->web_path,
+        .image_api = s->image_api,
+        .image_api_key = s->image_api_key,
+        .body_max = s->body_max,
+        .slots = s->parallel,
+        .queue_max = s->queue,
+        .connections_max = s->connections,
+        .seconds_request = s->timeout,
+        .seconds_receive = s->timeout_read,
+        .sam = s->sam,
+        .segmenter = { .cpu = s->model.cpu, .threads = s->model.threads, .precise = s->model.precise },
+        .session = s->session,
+        .ask = s->ask,
+        .seed_given = s->ask.seed != sphinx_ask_options_default().seed,
+        .access = strcmp(s->log_format, "none") != 0 ? on_access : NULL,
+        .user = s
+    };
     struct err e = { 0 };
 
     o.session.kv_type = s->kv_keys != NULL ? s->kv_keys : s->kv_values;

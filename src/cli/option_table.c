@@ -116,7 +116,8 @@ const struct option option_rows[] = {
     { "--shards", "", OPTION_INT, AT(shards), "N", NULL, 1, 99, WRITES, GROUP_MODEL,
       "files to divide the weights over" },
 
-    { "--sam", "", OPTION_TEXT, AT(sam), "FILE", NULL, 0, 0, BIT(SEGMENT) | BIT(RUN), GROUP_MODEL,
+    { "--sam", "", OPTION_TEXT, AT(sam), "FILE", NULL, 0, 0, BIT(SEGMENT) | BIT(RUN) | BIT(SERVE),
+      GROUP_MODEL,
       "Segment Anything's weights: sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth, sam_vit_h_4b8939.pth, what "
       "convert made of one, or any others with their names" },
     { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0,

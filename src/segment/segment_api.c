@@ -213,3 +213,37 @@ sphinx_status sphinx_answer_masks(const sphinx_session *session, const sphinx_an
     free(boxes);
     return public_status(st, &e, error);
 }
+
+/* In the order in which upstream draws: tagged regions from the last to the first, then the others likewise. */
+static enum status blend_masks(struct image *im, const sphinx_answer *a, sphinx_mask *const *masks,
+                               struct err *e)
+{
+    for (int bare = 0; bare < 2; bare++) {
+        for (size_t i = a->n_regions; i-- > 0;) {
+            const sphinx_region *r = &a->regions[i];
+
+            if ((a->text[r->text.begin] == '<') != (bare == 0)) continue;
+            for (size_t k = r->box_first; k < r->box_first + r->n_boxes; k++) {
+                if (masks[k]->width != im->width || masks[k]->height != im->height)
+                    return err_set(e, STATUS_BAD_ARGUMENT, "a mask has %d x %d pixels, the image %d x %d",
+                                   masks[k]->width, masks[k]->height, im->width, im->height);
+                img_blend_mask(im, masks[k]->pixels, img_colors[r->color]);
+            }
+        }
+    }
+    return STATUS_OK;
+}
+
+sphinx_status sphinx_masks_png(const sphinx_image *image, const sphinx_answer *answer,
+                               sphinx_mask *const *masks, unsigned char **png, size_t *size,
+                               sphinx_error *error)
+{
+    struct image copy = { 0 };
+    struct err e = { 0 };
+    enum status st = img_copy(&copy, &image->im, &e);
+
+    if (st == STATUS_OK) st = blend_masks(&copy, answer, masks, &e);
+    if (st == STATUS_OK) st = img_png_encode_fast(&copy, png, size, &e);
+    img_free(&copy);
+    return public_status(st, &e, error);
+}

@@ -31,8 +31,7 @@ bool await_begin(struct exchange *x, struct inquiry *o, struct problem *p)
     return ok;
 }
 
-/* False: nobody waits for the answer any more, or it takes too long. */
-static bool is_wanted(const struct exchange *x, struct problem *p)
+bool await_wanted(const struct exchange *x, struct problem *p)
 {
     if (watch_is_gone(x->fd)) return problem_set(p, 408, NULL, NULL, "the client is gone");
     if (clock_seconds() - x->began <= x->server->seconds_request) return true;
@@ -43,7 +42,7 @@ static bool is_wanted(const struct exchange *x, struct problem *p)
 bool await_news(struct exchange *x, struct ticket_news *news, struct problem *p)
 {
     ticket_wait(x->ticket, look_seconds, news);
-    if (news->ended || is_wanted(x, p)) return true;
+    if (news->ended || await_wanted(x, p)) return true;
     engine_cancel(x->server->engine, x->ticket);
     return false;
 }

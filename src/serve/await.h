@@ -16,6 +16,8 @@ bool await_begin(struct exchange *x, struct inquiry *o, struct problem *p);
 /* Waits for news of it, but not long. False when nobody waits for the answer any more, or it takes too long: p says so, and it is
  * cancelled. news->ended etc. say what there is, perhaps nothing. */
 bool await_news(struct exchange *x, struct ticket_news *news, struct problem *p);
+/* False: nobody waits for the reply any more, or it takes too long. */
+bool await_wanted(const struct exchange *x, struct problem *p);
 void await_drop(struct ticket_news *news); /* frees what is in them */
 
 /* It has ended: false if there is no answer, as p says. */

@@ -8,6 +8,7 @@
 
 #include "image/draw.h"
 #include "serve/handlers.h"
+#include "serve/masks.h"
 #include "serve/reply.h"
 #include "text/task_prompts.h"
 
@@ -119,7 +120,8 @@ void handle_props(struct exchange *x)
     json_object_set_new(o, "model", json_string(s->model_name));
     json_object_set_new(o, "version", json_string(sphinx_version()));
     json_object_set_new(o, "slots", json_integer(engine_slots(s->engine)));
-    json_object_set_new(o, "sam", json_null());
+    json_object_set_new(o, "sam",
+                        s->segmenting != NULL ? json_string(segmenting_name(s->segmenting)) : json_null());
     json_object_set_new(o, "image_api", json_boolean(s->image_api != NULL));
     json_object_set_new(o, "key_needed", json_boolean(s->guard.n_keys > 0));
     json_object_set_new(o, "limits", limits_json(s));

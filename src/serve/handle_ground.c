@@ -8,32 +8,32 @@
 #include "serve/answer_json.h"
 #include "serve/await.h"
 #include "serve/handlers.h"
+#include "serve/masks.h"
 #include "serve/reply.h"
 
 struct ground {
     struct inquiry inquiry;
     char *answer; /* given; NULL: to be generated */
-    bool picture, labels;
+    bool picture, labels, masks;
+    bool of_masks; /* the picture */
 };
 
 /* ---- the request ----------------------------------------------------------------------------------------------- */
 
-/* Masks, and pictures of them, need a segmenter. */
-static bool read_wishes(struct ground *g, const json_t *body, struct problem *p)
+static bool read_wishes(struct ground *g, const struct exchange *x, const json_t *body, struct problem *p)
 {
     const char *picture = NULL;
-    bool masks = false;
 
-    if (!field_bool(body, "masks", &masks, p) || !field_bool(body, "labels", &g->labels, p) ||
+    if (!field_bool(body, "masks", &g->masks, p) || !field_bool(body, "labels", &g->labels, p) ||
         !field_text(body, "picture", &picture, p))
         return false;
     if (picture != NULL && strcmp(picture, "boxes") != 0 && strcmp(picture, "masks") != 0)
         return problem_set(p, 400, "picture", NULL, "picture must be \"boxes\" or \"masks\"");
-    if (masks || (picture != NULL && strcmp(picture, "masks") == 0))
-        return problem_set(p, 501, masks ? "masks" : "picture", "no_segmenter",
-                           "this server has no segmenter: masks cannot be had");
     g->picture = picture != NULL;
-    return true;
+    g->of_masks = g->picture && strcmp(picture, "masks") == 0;
+    if ((!g->masks && !g->of_masks) || x->server->segmenting != NULL) return true;
+    return problem_set(p, 501, g->masks ? "masks" : "picture", "no_segmenter",
+                       "this server has no segmenter: masks need --sam");
 }
 
 static bool read_texts(struct ground *g, const json_t *body, struct problem *p)
@@ -51,8 +51,9 @@ static bool read_texts(struct ground *g, const json_t *body, struct problem *p)
 static bool read_request(struct ground *g, const struct exchange *x, struct problem *p)
 {
     json_t *o = json_body(x->body, x->size, p);
-    bool ok = o != NULL && read_wishes(g, o, p) && request_sampling(&g->inquiry, o, &x->server->rules, p) &&
-              read_texts(g, o, p) && request_system(&g->inquiry, &x->server->rules, p) &&
+    bool ok = o != NULL && read_wishes(g, x, o, p) &&
+              request_sampling(&g->inquiry, o, &x->server->rules, p) && read_texts(g, o, p) &&
+              request_system(&g->inquiry, &x->server->rules, p) &&
               request_image(&g->inquiry, json_object_get(o, "image"), "image", &x->server->rules, p);
 
     json_decref(o);
@@ -78,23 +79,39 @@ static json_t *data_url(const unsigned char *png, size_t size)
 }
 
 static bool add_picture(json_t *o, const struct ground *g, const sphinx_image *image, const sphinx_answer *a,
-                        struct problem *p)
+                        const struct masks *m, struct problem *p)
 {
     sphinx_error error = { 0 };
-    unsigned char *png;
-    size_t size;
+    unsigned char *png = NULL;
+    size_t size = 0;
 
-    if (sphinx_answer_png(image, a, g->labels, &png, &size, &error) != SPHINX_OK)
-        return problem_of(p, &error, "picture", NULL);
+    if (g->of_masks)
+        sphinx_masks_png(image, a, m->item, &png, &size, &error);
+    else
+        sphinx_answer_png(image, a, g->labels, &png, &size, &error);
+    if (error.code != SPHINX_OK) return problem_of(p, &error, "picture", NULL);
     json_object_set_new(o, "picture", data_url(png, size));
     sphinx_free(png);
     return true;
 }
 
+/* What was wished for besides numbers. */
+static bool add_wishes(json_t *o, struct exchange *x, const struct ground *g, const sphinx_image *image,
+                       const sphinx_answer *a, struct problem *p)
+{
+    struct masks m = { 0 };
+    bool ok = (!g->masks && !g->of_masks) || masks_make(&m, x, image, a, p);
+
+    if (ok && g->masks) json_object_set_new(o, "masks", masks_json(&m, a));
+    if (ok && g->picture) ok = add_picture(o, g, image, a, &m, p);
+    masks_free(&m);
+    return ok;
+}
+
 static bool make_reply(struct exchange *x, const struct ground *g, const sphinx_image *image,
                        const sphinx_answer *a, struct problem *p)
 {
-    bool generated = g->answer == NULL;
+    bool generated = g->answer == NULL, ok;
     int width, height;
     json_t *o;
 
@@ -103,12 +120,12 @@ static bool make_reply(struct exchange *x, const struct ground *g, const sphinx_
                   x->server->model_name, "answer", a->text, "finish_reason",
                   generated ? finish_name(a) : NULL, "width", width, "height", height, "regions",
                   regions_json(a, generated), "malformed", (json_int_t)a->malformed, "usage", usage_json(a));
-    if (!g->picture || add_picture(o, g, image, a, p)) {
+    ok = add_wishes(o, x, g, image, a, p);
+    if (ok)
         reply_json(x, 200, o);
-        return true;
-    }
-    json_decref(o);
-    return false;
+    else
+        json_decref(o);
+    return ok;
 }
 
 static bool ground_given(struct exchange *x, const struct ground *g, struct problem *p)

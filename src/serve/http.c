@@ -14,6 +14,7 @@
 
 #include "core/file.h"
 #include "core/report.h"
+#include "serve/masks.h"
 #include "serve/reply.h"
 #include "serve/routes.h"
 
@@ -400,6 +401,7 @@ static enum status open_server(struct server *s, const struct serve_options *o, 
         st = image_api_open(&s->image_api, o->image_api, o->image_api_key, s->seconds_request, e);
     if (st == STATUS_OK) st = engine_open(&s->engine, s->model, &engine, e);
     if (st == STATUS_OK) st = open_embedder(s, o, e);
+    if (st == STATUS_OK && o->sam != NULL) st = segmenting_open(&s->segmenting, o->sam, &o->segmenter, e);
     if (st == STATUS_OK) st = start_listening(s, o, e);
     return st;
 }
@@ -452,6 +454,7 @@ void serve_close(struct server *s)
     if (s->fd >= 0) close(s->fd);
     engine_close(s->engine);
     sphinx_session_close(s->embedder);
+    segmenting_close(s->segmenting);
     watch_free(&s->watch);
     guard_free(&s->guard);
     image_api_close(s->image_api);

@@ -47,6 +47,8 @@ struct serve_options {
     int slots, queue_max, connections_max; /* 4, 64, 256 */
     double seconds_request;                /* that an answer may take in all; 600 */
     double seconds_receive;                /* that a request may take to arrive, a client to read on; 60 */
+    const char *sam;                       /* Segment Anything's weights, for masks; NULL: none */
+    sphinx_segmenter_options segmenter;    /* without report */
     sphinx_session_options session;
     sphinx_ask_options ask; /* what requests do not say */
     bool seed_given;

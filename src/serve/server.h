@@ -29,8 +29,9 @@ struct server {
     struct guard guard;
     struct watch watch;
     struct engine *engine;
-    struct image_api *image_api; /* NULL: none */
-    pthread_mutex_t embed_lock;  /* one at a time: embeddings take no part in the batch */
+    struct image_api *image_api;   /* NULL: none */
+    struct segmenting *segmenting; /* NULL: none */
+    pthread_mutex_t embed_lock;    /* one at a time: embeddings take no part in the batch */
     sphinx_session *embedder;
     struct MHD_Daemon *daemon;
     int fd, port;

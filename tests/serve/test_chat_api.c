@@ -19,6 +19,8 @@ static int setup(void **state)
 
     (void)state;
     o.model_name = "tiny";
+    o.sam = "tests/data/sam/tiny.pth";
+    o.segmenter.threads = 1;
     o.media_path = "tests/data/images";
     model = open_model(MODEL, &one_thread);
     server = open_server(model, &o);
@@ -409,11 +411,50 @@ static void test_ground(void **state)
     o = ground("\"prompt\": \"Where?\"", 200);
     assert_true(json_string_length(json_at(o, "answer")) > 0);
     json_decref(o);
-    o = ground("\"answer\": \"\", \"masks\": true", 501);
-    assert_string_equal(text_at(o, "error/code"), "no_segmenter");
-    json_decref(o);
     o = ground("\"answer\": \"\", \"prompt\": \"\"", 400);
     json_decref(o);
+}
+
+static void test_masks(void **state)
+{
+    static const char wish[] =
+        "\"answer\": \"[0.2,0.3,0.6,0.7] <p>b</p>[0.5,0.5,0.9,0.6;0.1,0.4,0.3,0.5]\", ";
+    char fields[256];
+    json_t *o, *picture;
+
+    (void)state;
+    snprintf(fields, sizeof fields, "%s\"masks\": true, \"picture\": \"masks\"", wish);
+    o = ground(fields, 200);
+    assert_int_equal(json_array_size(json_at(o, "masks")), 3);
+    assert_int_equal(json_integer_value(json_at(o, "masks/2/region")), 1);
+    assert_int_equal(json_integer_value(json_at(o, "masks/2/box")), 1);
+    assert_int_equal(json_integer_value(json_at(o, "masks/0/rle/size/0")), 94);
+    assert_int_equal(json_integer_value(json_at(o, "masks/0/rle/size/1")), 131);
+    assert_true(json_string_length(json_at(o, "masks/0/rle/counts")) > 0);
+    snprintf(fields, sizeof fields, "%s\"picture\": \"boxes\"", wish);
+    picture = ground(fields, 200);
+    assert_string_not_equal(text_at(o, "picture"), text_at(picture, "picture"));
+    assert_null(json_object_get(picture, "masks"));
+    json_decref(picture);
+    json_decref(o);
+    o = ground("\"answer\": \"no boxes\", \"masks\": true", 200);
+    assert_int_equal(json_array_size(json_at(o, "masks")), 0);
+    json_decref(o);
+}
+
+static void test_no_segmenter(void **state)
+{
+    struct serve_options o = server_options();
+    struct server *s = open_server(model, &o);
+    char *body = malloc(strlen(scene) + 128);
+
+    (void)state;
+    sprintf(body, "{\"image\": \"%s\", \"answer\": \"\", \"masks\": true}", scene);
+    refuses(serve_port(s), "/v1/ground", body, 501, "--sam");
+    serve_close(s);
+    o.sam = "tests/data/images/scene.png";
+    assert_int_not_equal(serve_open(&s, model, &o, NULL), STATUS_OK);
+    free(body);
 }
 
 /* ---- the small ones -------------------------------------------------------------------------------------------- */
@@ -568,6 +609,7 @@ int main(void)
         cmocka_unit_test(test_stream),      cmocka_unit_test(test_stream_usage),
         cmocka_unit_test(test_logprobs),    cmocka_unit_test(test_stop_and_seed),
         cmocka_unit_test(test_ground),      cmocka_unit_test(test_form),
+        cmocka_unit_test(test_masks),       cmocka_unit_test(test_no_segmenter),
         cmocka_unit_test(test_completions), cmocka_unit_test(test_embeddings),
         cmocka_unit_test(test_openapi),     cmocka_unit_test(test_tokens),
         cmocka_unit_test(test_about),
