@@ -436,6 +436,11 @@ typedef struct sphinx_attention {
 SPHINX_API sphinx_status sphinx_session_attention(sphinx_session *session, const sphinx_answer *answer,
                                                   size_t first, size_t n, sphinx_attention **attention,
                                                   sphinx_error *error);
+/* As it would write the bytes begin .. end - 1 of `answer`, were that its answer to `question` in the session's conversation, which stays as it is. Costs the reading
+ * of what of that is not in the cache yet. BAD_ARGUMENT: no such bytes, or there is no image. */
+SPHINX_API sphinx_status sphinx_session_attention_to(sphinx_session *session, const char *question,
+                                                     const char *answer, size_t begin, size_t end,
+                                                     sphinx_attention **attention, sphinx_error *error);
 SPHINX_API void sphinx_attention_free(sphinx_attention *attention); /* NULL is allowed */
 
 /* The session's image, glowing where the model looked, as a PNG; with parts, beside it the same as seen in the parts. */

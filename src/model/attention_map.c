@@ -1,12 +1,13 @@
 /*
  * attention_map.c - where the model looked: sphinx_session_attention of sphinx.h and its picture.
  *
- *   the rows behind which the tokens were drawn ── through the layers again, on the keys and values of the cache ── attention to the image's words
+ *   an answer's tokens, or those of a text read as an answer
+ *   ── the rows behind which they were drawn ── through the layers again, on the keys and values of the cache ── attention to the image's words
  *   ── those of patches, mean over the rows ── a grid a view ── heat.h
  */
 #include "image/heat.h"
 #include "model/public.h"
-#include "model/session.h"
+#include "model/step.h"
 
 #include <stdlib.h>
 
@@ -59,20 +60,28 @@ static enum status look(struct sphinx_session *s, int64_t from, int64_t rows, do
     return st;
 }
 
-/* Whether the answer's tokens are the session's last, and those asked for are among them. */
-static enum status check(const struct sphinx_session *s, const sphinx_answer *a, size_t first, size_t n,
-                         struct err *e)
+static enum status check_patches(const struct sphinx_session *s, struct err *e)
 {
-    int64_t words = session_words(s), end;
     int64_t side;
 
     if (s->asking)
         return err_set(e, STATUS_BAD_ARGUMENT,
                        "the session's last question has no answer yet: it was not taken");
-    if (words == 0) return err_set(e, STATUS_BAD_ARGUMENT, "there is no image to look at");
+    if (session_words(s) == 0) return err_set(e, STATUS_BAD_ARGUMENT, "there is no image to look at");
     if (mixer_view_patches(&s->model->network.config.mixer, 0, &side) < 0)
         return err_set(e, STATUS_UNSUPPORTED,
                        "this variant has no patches: its image words are the Q-Former's");
+    return STATUS_OK;
+}
+
+/* Whether the answer's tokens are the session's last, and those asked for are among them. */
+static enum status check_answer(const struct sphinx_session *s, const sphinx_answer *a, size_t first,
+                                size_t n, struct err *e)
+{
+    int64_t words = session_words(s), end;
+    enum status st = check_patches(s, e);
+
+    if (st != STATUS_OK) return st;
     if (n == 0 || first >= a->n_tokens || n > a->n_tokens - first)
         return err_set(e, STATUS_BAD_ARGUMENT, "the answer has %zu tokens, not %zu from %zu on", a->n_tokens,
                        n, first);
@@ -103,39 +112,112 @@ static void patch_weights(const struct mixer_config *k, const double *sum, int64
     }
 }
 
-static enum status map_make(struct sphinx_session *s, const sphinx_answer *a, size_t first, size_t n,
-                            struct attention_map **map, struct err *e)
+/* Of the ids first .. first + n - 1 of those in the session's cache; the rows before them, from the one before the first on, are computed. */
+static enum status map_make(struct sphinx_session *s, size_t first, size_t n, sphinx_attention **attention,
+                            struct err *e)
 {
     const struct model_config *config = &s->model->network.config;
     int views = img_views_count(config->views.layout), side = config->mixer.grid;
     double *sum = calloc((size_t)session_words(s) + 1, sizeof *sum);
-    enum status st;
+    struct attention_map *map = malloc(sizeof *map + (size_t)(views * side * side) * sizeof(float));
+    enum status st = map == NULL || sum == NULL ? err_no_memory(e, "an attention map") : STATUS_OK;
 
-    *map = malloc(sizeof **map + (size_t)(views * side * side) * sizeof(float));
-    if (*map != NULL) (*map)->public = (sphinx_attention){ views, side, (*map)->weights };
-    st = *map == NULL || sum == NULL ? err_no_memory(e, "an attention map") : STATUS_OK;
-    if (st == STATUS_OK)
-        st = look(s, session_words(s) + (int64_t)(a->prompt_tokens + first) - 1, (int64_t)n, sum, e);
+    if (st == STATUS_OK) st = look(s, session_words(s) + (int64_t)first - 1, (int64_t)n, sum, e);
     if (st == STATUS_OK) {
-        patch_weights(&config->mixer, sum, (int64_t)n, *map);
+        map->public = (sphinx_attention){ views, side, map->weights };
+        patch_weights(&config->mixer, sum, (int64_t)n, map);
+        *attention = &map->public;
     } else {
-        free(*map);
-        *map = NULL;
+        free(map);
     }
     free(sum);
     return st;
 }
 
 sphinx_status sphinx_session_attention(sphinx_session *s, const sphinx_answer *answer, size_t first, size_t n,
-                                       sphinx_attention **result, sphinx_error *error)
+                                       sphinx_attention **attention, sphinx_error *error)
 {
-    struct attention_map *map = NULL;
     struct err e = { 0 };
-    enum status st = check(s, answer, first, n, &e);
+    enum status st = check_answer(s, answer, first, n, &e);
 
-    if (st == STATUS_OK) st = map_make(s, answer, first, n, &map, &e);
+    *attention = NULL;
+    if (st == STATUS_OK) st = map_make(s, answer->prompt_tokens + first, n, attention, &e);
     atomic_store(&s->cancel, false);
-    *result = map != NULL ? &map->public : NULL;
+    return public_status(st, &e, error);
+}
+
+/* ---- an answer that somebody gives ---------------------------------------------------------------------------- */
+
+/* Which of ids [n], whose text ends with the answer, write its bytes begin .. end - 1: counted from the end. */
+static enum status find_tokens(const struct sphinx_session *s, const int32_t *ids, size_t n, size_t size,
+                               size_t begin, size_t end, size_t *first, size_t *count, struct err *e)
+{
+    const struct tokenizer *t = s->model->tokenizer;
+    char *text = malloc(tok_step_size_max(t) + 1);
+    size_t at = size, i = n, last = n; /* id i begins at byte `at` of the answer */
+
+    if (text == NULL) return err_no_memory(e, "an attention map");
+    while (i > 1 && at > begin) {
+        size_t bytes = tok_bytes(t, ids[--i], text);
+
+        at -= bytes < at ? bytes : at; /* the first brings a space before the answer */
+        if (at >= end) last = i;
+    }
+    free(text);
+    *first = i;
+    *count = last - i;
+    return STATUS_OK;
+}
+
+/* The session's cache then holds the conversation with the question and the answer, but for its last id. */
+static enum status read_answer(struct sphinx_session *s, const int32_t *ids, size_t n, struct err *e)
+{
+    struct step_part p = { .session = s, .ids = ids, .n = n, .n_logits = 1 }, *list = &p;
+
+    do {
+        step_run(&s->ctx, &list, 1);
+        if (p.err.code != STATUS_OK) return err_set(e, p.err.code, "%s", p.err.text);
+        if (report_cancelled(&s->report)) return err_set(e, STATUS_CANCELLED, "cancelled");
+    } while (p.logits == NULL);
+    return STATUS_OK;
+}
+
+static enum status attention_to(struct sphinx_session *s, const char *question, const char *answer,
+                                size_t begin, size_t end, sphinx_attention **attention, struct err *e)
+{
+    size_t size = strlen(answer), n, dropped, first = 0, count = 0;
+    char *begins;
+    int32_t *ids;
+    enum status st = check_patches(s, e);
+
+    if (st != STATUS_OK) return st;
+    if (begin >= end || end > size)
+        return err_set(e, STATUS_BAD_ARGUMENT, "the answer has %zu bytes, not those from %zu to %zu", size,
+                       begin, end);
+    begins = malloc(size + 2);
+    if (begins == NULL) return err_no_memory(e, "an attention map");
+    begins[0] = ' '; /* as an answer begins */
+    memcpy(begins + 1, answer, size + 1);
+    st = session_prompt(s, question, begins, false, 0, &ids, &n, &dropped, e);
+    free(begins);
+    if (st != STATUS_OK) return st;
+    st = find_tokens(s, ids, n, size, begin, end, &first, &count, e);
+    if (st == STATUS_OK) st = read_answer(s, ids, n, e);
+    if (st == STATUS_OK) st = map_make(s, first, count, attention, e);
+    free(ids);
+    return st;
+}
+
+sphinx_status sphinx_session_attention_to(sphinx_session *s, const char *question, const char *answer,
+                                          size_t begin, size_t end, sphinx_attention **attention,
+                                          sphinx_error *error)
+{
+    struct err e = { 0 };
+    enum status st;
+
+    *attention = NULL;
+    st = attention_to(s, question, answer, begin, end, attention, &e);
+    atomic_store(&s->cancel, false);
     return public_status(st, &e, error);
 }
 

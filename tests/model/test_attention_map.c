@@ -147,6 +147,47 @@ static void test_nothing_changes(void **state)
     sphinx_model_close(model);
 }
 
+/* A text read as an answer: the map of what a token wrote is that of the token. The bundled model writes texts in the tokens that they are read in. */
+static void test_given_answer(void **state)
+{
+    static const char asked[] =
+        "Describe the image concisely. Include the bounding box for each mentioned object.";
+    sphinx_model_options options = { .precise = true };
+    sphinx_model *model = open_model("models/sphinx-nano.gguf", &options);
+    sphinx_session *s = open_session(model, NULL, "examples/pictures/rings.jpg"),
+                   *other = open_session(model, NULL, "examples/pictures/rings.jpg");
+    sphinx_answer *first = ask_greedy(s, "Hello", 4), *a;
+    sphinx_error e = { 0 };
+    size_t n_checked = 0;
+
+    (void)state;
+    assert_int_equal(sphinx_session_append(other, "Hello", first->text, &e), SPHINX_OK);
+    a = ask_greedy(s, asked, 200);
+    for (size_t t = 0; t < a->n_tokens; t += 3) {
+        sphinx_attention *want, *got;
+
+        if (a->spans[t].begin == a->spans[t].end) continue;
+        assert_int_equal(sphinx_session_attention(s, a, t, 1, &want, &e), SPHINX_OK);
+        if (sphinx_session_attention_to(other, asked, a->text, a->spans[t].begin, a->spans[t].end, &got,
+                                        &e) != SPHINX_OK)
+            fail_msg("%s", e.text);
+        for (int i = 0; i < got->side * got->side; i++)
+            if (!(fabsf(got->weights[i] - want->weights[i]) <= 1e-3f * want->weights[i] + 1e-6f))
+                fail_msg("token %zu, %d: %g, not %g", t, i, (double)got->weights[i],
+                         (double)want->weights[i]);
+        n_checked++;
+        sphinx_attention_free(want);
+        sphinx_attention_free(got);
+    }
+    assert_true(n_checked > 5);
+    assert_int_equal(sphinx_session_turns(other), 1);
+    sphinx_answer_free(first);
+    sphinx_answer_free(a);
+    sphinx_session_close(other);
+    sphinx_session_close(s);
+    sphinx_model_close(model);
+}
+
 static void check_refused(sphinx_session *s, const sphinx_answer *a, size_t first, size_t n, const char *why)
 {
     sphinx_attention *map = (sphinx_attention *)1;
@@ -162,6 +203,8 @@ static void test_refused(void **state)
     sphinx_model *model = open_model(TINY "llama_ens", NULL);
     sphinx_session *s = open_session(model, NULL, image), *blind = open_session(model, NULL, NULL);
     sphinx_answer *a = ask_greedy(s, question, 6), *b = ask_greedy(blind, question, 6), *last;
+    sphinx_attention *map;
+    sphinx_error e = { 0 };
 
     (void)state;
     check_refused(s, a, 0, 0, "has 6 tokens, not 0");
@@ -169,6 +212,11 @@ static void test_refused(void **state)
     check_refused(s, a, 3, SIZE_MAX, "has 6 tokens");
     check_refused(blind, b, 0, 1, "no image");
     check_refused(s, b, 0, 1, "not the session's last");
+    assert_int_equal(sphinx_session_attention_to(s, question, "yes", 2, 4, &map, &e), SPHINX_BAD_ARGUMENT);
+    assert_int_equal(sphinx_session_attention_to(s, question, "yes", 1, 1, &map, &e), SPHINX_BAD_ARGUMENT);
+    assert_int_equal(sphinx_session_attention_to(blind, question, "yes", 0, 3, &map, &e),
+                     SPHINX_BAD_ARGUMENT);
+    assert_null(map);
     last = ask_greedy(s, "And now something quite different?", 6);
     sphinx_session_clear(s);
     sphinx_answer_free(ask_greedy(s, "Hello", 2));
@@ -215,9 +263,8 @@ static void test_picture(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_weights),
-        cmocka_unit_test(test_nothing_changes),
-        cmocka_unit_test(test_refused),
+        cmocka_unit_test(test_weights),      cmocka_unit_test(test_nothing_changes),
+        cmocka_unit_test(test_given_answer), cmocka_unit_test(test_refused),
         cmocka_unit_test(test_picture),
     };
 
