@@ -447,6 +447,9 @@ SPHINX_API void sphinx_attention_free(sphinx_attention *attention); /* NULL is a
 SPHINX_API sphinx_status sphinx_attention_draw(const sphinx_session *session,
                                                const sphinx_attention *attention, const char *path,
                                                sphinx_error *error);
+/* The same of an image that no session need hold, as a PNG file in memory, which is released with sphinx_free. */
+SPHINX_API sphinx_status sphinx_attention_png(const sphinx_image *image, const sphinx_attention *attention,
+                                              unsigned char **png, size_t *size, sphinx_error *error);
 
 /* ---- masks ------------------------------------------------------------------------------------------------- */
 

@@ -242,11 +242,10 @@ static float *parts_joined(const sphinx_attention *a, int g)
     return grid;
 }
 
-/* *out: the session's image, as often as there are ways to see it, side by side. */
-static enum status draw(struct image *out, const struct sphinx_session *s, const sphinx_attention *a,
-                        struct err *e)
+/* *out: the image as often as there are ways to see it, side by side. */
+static enum status draw(struct image *out, const struct image *im, const sphinx_attention *a, struct err *e)
 {
-    const struct image *im = &s->image;
+    struct img_square square = img_square_of(IMG_TRANSFORM_PADDED_RESIZE, im->width, im->height);
     int g = a->views == 1 ? 0 : a->views == 5 ? 2 : 3, panels = g > 0 ? 2 : 1;
     float *parts = g > 0 ? parts_joined(a, g) : NULL;
     struct image panel = { 0 };
@@ -256,7 +255,7 @@ static enum status draw(struct image *out, const struct sphinx_session *s, const
     for (int k = 0; k < panels && st == STATUS_OK; k++) {
         st = img_copy(&panel, im, e);
         if (st != STATUS_OK) break;
-        img_heat(&panel, &s->square, k == 0 ? a->weights : parts, k == 0 ? a->side : g * a->side);
+        img_heat(&panel, &square, k == 0 ? a->weights : parts, k == 0 ? a->side : g * a->side);
         for (int y = 0; y < im->height; y++)
             memcpy(out->rgb + ((size_t)y * (size_t)out->width + (size_t)(k * im->width)) * 3,
                    panel.rgb + (size_t)y * (size_t)im->width * 3, (size_t)im->width * 3);
@@ -274,8 +273,20 @@ sphinx_status sphinx_attention_draw(const sphinx_session *s, const sphinx_attent
     enum status st = STATUS_OK;
 
     if (s->image.rgb == NULL) st = err_set(&e, STATUS_BAD_ARGUMENT, "there is no image to draw on");
-    if (st == STATUS_OK) st = draw(&picture, s, attention, &e);
+    if (st == STATUS_OK) st = draw(&picture, &s->image, attention, &e);
     if (st == STATUS_OK) st = img_png_write(&picture, path, &e);
+    img_free(&picture);
+    return public_status(st, &e, error);
+}
+
+sphinx_status sphinx_attention_png(const sphinx_image *image, const sphinx_attention *attention,
+                                   unsigned char **png, size_t *size, sphinx_error *error)
+{
+    struct image picture = { 0 };
+    struct err e = { 0 };
+    enum status st = draw(&picture, &image->im, attention, &e);
+
+    if (st == STATUS_OK) st = img_png_encode_fast(&picture, png, size, &e);
     img_free(&picture);
     return public_status(st, &e, error);
 }

@@ -1,6 +1,7 @@
 /* answer_json.c - see answer_json.h. */
 #include "serve/answer_json.h"
 
+#include <nettle/base64.h>
 #include <string.h>
 
 #include "image/draw.h"
@@ -226,4 +227,21 @@ json_t *text_logprobs_json(const sphinx_model *model, const struct ticket_token 
         json_decref(token);
     }
     return json_pack("{s:o, s:o, s:o}", "tokens", texts, "token_logprobs", logprobs, "top_logprobs", tops);
+}
+
+/* ---- pictures ---------------------------------------------------------------------------------------------------- */
+
+json_t *png_json(const unsigned char *png, size_t size)
+{
+    static const char head[] = "data:image/png;base64,";
+    size_t n = sizeof head - 1;
+    char *text = malloc(n + BASE64_ENCODE_RAW_LENGTH(size));
+    json_t *o;
+
+    if (text == NULL) return NULL;
+    memcpy(text, head, n);
+    base64_encode_raw(text + n, size, png);
+    o = json_stringn(text, n + BASE64_ENCODE_RAW_LENGTH(size));
+    free(text);
+    return o;
 }

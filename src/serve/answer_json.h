@@ -25,6 +25,8 @@ json_t *logprobs_json(const sphinx_model *model, const struct ticket_token *toke
 /* The same as /v1/completions has them: lists that stand side by side. */
 json_t *text_logprobs_json(const sphinx_model *model, const struct ticket_token *tokens, size_t n,
                            const sphinx_span *spans);
+/* A PNG file as a data URL; NULL: no memory. */
+json_t *png_json(const unsigned char *png, size_t size);
 /* "stop" or "length" */
 const char *finish_name(const sphinx_answer *a);
 

@@ -48,14 +48,13 @@ static bool embed(struct embedding *m, const sphinx_image *image, const char *te
     sphinx_status st = SPHINX_OK;
     size_t tokens = 0;
 
-    pthread_mutex_lock(&s->embed_lock);
+    pthread_mutex_lock(&s->reader_lock);
     if (image == NULL)
-        sphinx_session_image_clear(s->embedder);
+        sphinx_session_image_clear(s->reader);
     else
-        st = sphinx_session_image(s->embedder, image, &error);
-    if (st == SPHINX_OK)
-        st = sphinx_session_embed(s->embedder, text, strlen(text), m->vector, &tokens, &error);
-    pthread_mutex_unlock(&s->embed_lock);
+        st = sphinx_session_image(s->reader, image, &error);
+    if (st == SPHINX_OK) st = sphinx_session_embed(s->reader, text, strlen(text), m->vector, &tokens, &error);
+    pthread_mutex_unlock(&s->reader_lock);
     if (st != SPHINX_OK) return problem_of(p, &error, "input", NULL);
     m->tokens += tokens;
     json_array_append_new(m->list, json_pack("{s:s, s:i, s:o}", "object", "embedding", "index",

@@ -1,7 +1,6 @@
 /*
  * handle_ground.c - /v1/ground: what an answer points at in an image, as numbers and as a picture. The answer is generated, or given.
  */
-#include <nettle/base64.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -62,22 +61,6 @@ static bool read_request(struct ground *g, const struct exchange *x, struct prob
 
 /* ---- the reply ------------------------------------------------------------------------------------------------- */
 
-/* A PNG as a data URL. */
-static json_t *data_url(const unsigned char *png, size_t size)
-{
-    static const char head[] = "data:image/png;base64,";
-    size_t n = sizeof head - 1;
-    char *text = malloc(n + BASE64_ENCODE_RAW_LENGTH(size));
-    json_t *o;
-
-    if (text == NULL) return NULL;
-    memcpy(text, head, n);
-    base64_encode_raw(text + n, size, png);
-    o = json_stringn(text, n + BASE64_ENCODE_RAW_LENGTH(size));
-    free(text);
-    return o;
-}
-
 static bool add_picture(json_t *o, const struct ground *g, const sphinx_image *image, const sphinx_answer *a,
                         const struct masks *m, struct problem *p)
 {
@@ -90,7 +73,7 @@ static bool add_picture(json_t *o, const struct ground *g, const sphinx_image *i
     else
         sphinx_answer_png(image, a, g->labels, &png, &size, &error);
     if (error.code != SPHINX_OK) return problem_of(p, &error, "picture", NULL);
-    json_object_set_new(o, "picture", data_url(png, size));
+    json_object_set_new(o, "picture", png_json(png, size));
     sphinx_free(png);
     return true;
 }

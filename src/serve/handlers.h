@@ -30,6 +30,9 @@ void handle_embeddings(struct exchange *x);
 /* handle_ground.c */
 void handle_ground(struct exchange *x);
 
+/* handle_attention.c */
+void handle_attention(struct exchange *x);
+
 /* handle_image.c */
 void handle_image(struct exchange *x);
 

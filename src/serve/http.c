@@ -376,12 +376,12 @@ static void set_rules(struct server *s, const struct serve_options *o)
     s->opened = time_now();
 }
 
-/* The session that texts are put into to be embedded. */
-static enum status open_embedder(struct server *s, const struct serve_options *o, struct err *e)
+/* The session that only reads. */
+static enum status open_reader(struct server *s, const struct serve_options *o, struct err *e)
 {
     sphinx_error error = { 0 };
 
-    if (sphinx_session_open(&s->embedder, s->model, &o->session, &error) == SPHINX_OK) return STATUS_OK;
+    if (sphinx_session_open(&s->reader, s->model, &o->session, &error) == SPHINX_OK) return STATUS_OK;
     return err_set(e, (enum status)error.code, "%s", error.text);
 }
 
@@ -400,7 +400,7 @@ static enum status open_server(struct server *s, const struct serve_options *o, 
     if (st == STATUS_OK && o->image_api != NULL)
         st = image_api_open(&s->image_api, o->image_api, o->image_api_key, s->seconds_request, e);
     if (st == STATUS_OK) st = engine_open(&s->engine, s->model, &engine, e);
-    if (st == STATUS_OK) st = open_embedder(s, o, e);
+    if (st == STATUS_OK) st = open_reader(s, o, e);
     if (st == STATUS_OK && o->sam != NULL) st = segmenting_open(&s->segmenting, o->sam, &o->segmenter, e);
     if (st == STATUS_OK) st = start_listening(s, o, e);
     return st;
@@ -418,7 +418,7 @@ enum status serve_open(struct server **server, sphinx_model *model, const struct
     s->fd = -1;
     sphinx_model_get_info(model, &s->info);
     pthread_mutex_init(&s->access_lock, NULL);
-    pthread_mutex_init(&s->embed_lock, NULL);
+    pthread_mutex_init(&s->reader_lock, NULL);
     sem_init(&s->decoders, 0, DECODERS);
     st = open_server(s, o, e);
     if (st == STATUS_OK) return STATUS_OK;
@@ -453,14 +453,14 @@ void serve_close(struct server *s)
     if (s->daemon != NULL) MHD_stop_daemon(s->daemon);
     if (s->fd >= 0) close(s->fd);
     engine_close(s->engine);
-    sphinx_session_close(s->embedder);
+    sphinx_session_close(s->reader);
     segmenting_close(s->segmenting);
     watch_free(&s->watch);
     guard_free(&s->guard);
     image_api_close(s->image_api);
     sem_destroy(&s->decoders);
     pthread_mutex_destroy(&s->access_lock);
-    pthread_mutex_destroy(&s->embed_lock);
+    pthread_mutex_destroy(&s->reader_lock);
     free(s->model_name);
     free(s->media_path);
     free(s->web_path);

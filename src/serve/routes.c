@@ -16,6 +16,7 @@ const struct route routes[] = {
     { "POST", "/v1/chat/completions", false, false, handle_chat },
     { "POST", "/v1/completions", false, false, handle_completions },
     { "POST", "/v1/ground", false, false, handle_ground },
+    { "POST", "/v1/attention", false, false, handle_attention },
     { "POST", "/v1/images/generations", false, false, handle_image },
     { "POST", "/v1/embeddings", false, false, handle_embeddings },
     { "GET", "/openapi.json", true, true, handle_openapi },

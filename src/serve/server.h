@@ -31,8 +31,9 @@ struct server {
     struct engine *engine;
     struct image_api *image_api;   /* NULL: none */
     struct segmenting *segmenting; /* NULL: none */
-    pthread_mutex_t embed_lock;    /* one at a time: embeddings take no part in the batch */
-    sphinx_session *embedder;
+    pthread_mutex_t
+        reader_lock; /* of the session that only reads, for embeddings and attention: no part of the batch */
+    sphinx_session *reader;
     struct MHD_Daemon *daemon;
     int fd, port;
     sem_t decoders;                  /* so many requests are parsed, and their images decoded, at once */
