@@ -117,6 +117,7 @@ static int open_server(struct serve_command *c, struct settings *s)
         .image_api = s->image_api,
         .image_api_key = s->image_api_key,
         .body_max = s->body_max,
+        .max_tokens = s->max_tokens,
         .slots = s->parallel,
         .queue_max = s->queue,
         .connections_max = s->connections,

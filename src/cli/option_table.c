@@ -351,6 +351,8 @@ const struct option option_rows[] = {
       "folder of the page, instead of the one in the program" },
     { "--body-max", "", OPTION_SIZE, AT(body_max), "BYTES", NULL, 1024, 4e9, BIT(SERVE), GROUP_SERVER,
       "largest request" },
+    { "--max-tokens", "", OPTION_INT, AT(max_tokens), "N", NULL, 0, MANY, BIT(SERVE), GROUP_SERVER,
+      "longest answer that a request may ask for; 0: the context" },
     { "--connections", "", OPTION_INT, AT(connections), "N", NULL, 1, 65536, BIT(SERVE), GROUP_SERVER,
       "connections at once" },
     { "--timeout", "", OPTION_INT, AT(timeout), "SECONDS", NULL, 1, MANY, BIT(SERVE), GROUP_SERVER,

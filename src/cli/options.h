@@ -70,7 +70,7 @@ struct settings {
     bool delta, allow_missing;
     const char *host, *alias, *api_key_file, *tls_certificate, *tls_key, *media_path, *web_path, *image_api,
         *image_api_key, *log_format; /* of serve */
-    int port, parallel, queue, connections, timeout, timeout_read, timeout_drain;
+    int port, parallel, queue, connections, timeout, timeout_read, timeout_drain, max_tokens;
     size_t body_max;
     struct text_list api_keys, origins, allowed_hosts;
     const char *sam, *masks;

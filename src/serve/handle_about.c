@@ -106,8 +106,7 @@ static json_t *defaults_json(const struct server *s)
     const sphinx_ask_options *k = &s->rules.ask;
     json_t *seed = s->rules.seed_given ? json_integer((json_int_t)k->seed) : json_null();
 
-    return json_pack("{s:i, s:f, s:f, s:i, s:f, s:f, s:o}", "max_tokens",
-                     k->max_tokens >= 0 ? k->max_tokens : s->rules.max_tokens, "temperature",
+    return json_pack("{s:i, s:f, s:f, s:i, s:f, s:f, s:o}", "max_tokens", k->max_tokens, "temperature",
                      (double)k->temperature, "top_p", (double)k->top_p, "top_k", k->top_k, "min_p",
                      (double)k->min_p, "repeat_penalty", (double)k->repeat_penalty, "seed", seed);
 }

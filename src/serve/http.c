@@ -361,13 +361,20 @@ static enum status copy_texts(struct server *s, const struct serve_options *o, s
     return STATUS_OK;
 }
 
+static int most_tokens(const struct server *s, const struct serve_options *o)
+{
+    return o->max_tokens > 0 && o->max_tokens < s->info.context ? o->max_tokens : s->info.context;
+}
+
 static void set_rules(struct server *s, const struct serve_options *o)
 {
     s->rules = (struct request_rules){ .ask = o->ask,
                                        .seed_given = o->seed_given,
-                                       .max_tokens = s->info.context,
+                                       .max_tokens = most_tokens(s, o),
                                        .session = o->session,
                                        .media_path = s->media_path };
+    if (s->rules.ask.max_tokens < 0 || s->rules.ask.max_tokens > s->rules.max_tokens)
+        s->rules.ask.max_tokens = s->rules.max_tokens;
     s->body_max = o->body_max > 0 ? o->body_max : BODY_DEFAULT;
     s->bodies_max = BODIES_AT_ONCE * s->body_max;
     s->seconds_request = o->seconds_request > 0 ? o->seconds_request : REQUEST_SECONDS;

@@ -44,6 +44,7 @@ struct serve_options {
         *image_api_key;   /* server that makes pictures of texts (image_api.h), and its key; NULL: none */
     const char *web_path; /* folder of the page, instead of the one in the program */
     size_t body_max;      /* bytes of a request; 32 MiB */
+    int max_tokens;       /* of an answer, whatever a request asks for; the context */
     int slots, queue_max, connections_max; /* 4, 64, 256 */
     double seconds_request;                /* that an answer may take in all; 600 */
     double seconds_receive;                /* that a request may take to arrive, a client to read on; 60 */

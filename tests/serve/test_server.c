@@ -82,6 +82,28 @@ static void test_long_question(void **state)
     free(body);
 }
 
+static void test_max_tokens(void **state)
+{
+    static const char wants_more[] =
+        "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}], \"max_tokens\": 9}";
+    static const char says_nothing[] = "{\"messages\": [{\"role\": \"user\", \"content\": \"Hello\"}]}";
+    struct serve_options o = server_options();
+    struct server *s;
+    json_t *reply;
+
+    (void)state;
+    o.max_tokens = 3;
+    o.ask.ignore_eos = true;
+    s = open_server(model, &o);
+    reply = post(serve_port(s), CHAT, wants_more, 200);
+    assert_int_equal(json_integer_value(json_at(reply, "usage/completion_tokens")), 3);
+    json_decref(reply);
+    reply = post(serve_port(s), CHAT, says_nothing, 200);
+    assert_int_equal(json_integer_value(json_at(reply, "usage/completion_tokens")), 3);
+    json_decref(reply);
+    serve_close(s);
+}
+
 static void test_keys(void **state)
 {
     static const char *const keys[] = { "first", "second key", NULL };
@@ -547,23 +569,15 @@ static void test_busy_port(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),
-        cmocka_unit_test(test_long_question),
-        cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_hosts),
-        cmocka_unit_test(test_origins),
-        cmocka_unit_test(test_body_limit),
-        cmocka_unit_test(test_media_path),
-        cmocka_unit_test(test_page),
-        cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_queue),
-        cmocka_unit_test(test_slow),
-        cmocka_unit_test(test_nonsense),
-        cmocka_unit_test(test_time_limit),
-        cmocka_unit_test(test_drain),
-        cmocka_unit_test(test_close_under_way),
-        cmocka_unit_test(test_access),
-        cmocka_unit_test(test_busy_port),
+        cmocka_unit_test(test_paths),      cmocka_unit_test(test_long_question),
+        cmocka_unit_test(test_max_tokens), cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_hosts),      cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_body_limit), cmocka_unit_test(test_media_path),
+        cmocka_unit_test(test_page),       cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_queue),      cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_nonsense),   cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_drain),      cmocka_unit_test(test_close_under_way),
+        cmocka_unit_test(test_access),     cmocka_unit_test(test_busy_port),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
