@@ -33,6 +33,8 @@ bool await_begin(struct exchange *x, struct inquiry *o, struct problem *p)
 
 bool await_wanted(const struct exchange *x, struct problem *p)
 {
+    if (atomic_load(&x->server->ends))
+        return problem_set(p, 503, NULL, "shutting_down", "the server is ending");
     if (watch_is_gone(x->fd)) return problem_set(p, 408, NULL, NULL, "the client is gone");
     if (clock_seconds() - x->began <= x->server->seconds_request) return true;
     return problem_set(p, 408, NULL, "timeout", "the answer took more than %g seconds",

@@ -81,7 +81,7 @@ static bool embed_input(struct embedding *m, const json_t *input, struct problem
     const json_t *text = json_is_object(input) ? json_object_get(input, "text") : input,
                  *image = json_object_get(input, "image");
 
-    if (watch_is_gone(m->x->fd)) return problem_set(p, 408, NULL, NULL, "the client is gone");
+    if (!await_wanted(m->x, p)) return false;
     if (image != NULL && text == NULL) return embed_image(m, image, p);
     if (json_is_string(text) && image == NULL) return embed(m, NULL, json_string_value(text), p);
     return problem_set(p, 400, "input", NULL,

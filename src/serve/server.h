@@ -38,7 +38,7 @@ struct server {
     int fd, port;
     sem_t decoders;                  /* so many requests are parsed, and their images decoded, at once */
     atomic_size_t bodies, exchanges; /* bytes of bodies that are held; requests under way */
-    atomic_bool stops;
+    atomic_bool stops, ends;         /* takes no more requests; gives up those that there are */
     atomic_uint_fast64_t n_requests, n_errors;
 
     pthread_mutex_t access_lock;
