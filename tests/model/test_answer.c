@@ -4,6 +4,7 @@
  */
 #include "support/scratch.h"
 
+#include "core/file.h"
 #include "image/image.h"
 #include "model/session.h"
 #include "text/stream.h"
@@ -92,6 +93,43 @@ static void test_boxes(void **state)
     sphinx_answer_free(a);
 }
 
+/* Phrases with what they point at; the same for a text that nobody generated. */
+static void test_regions(void **state)
+{
+    static const char text[] = "see <p>a dog</p>[0.250,0.500,0.500,0.750;0.1,0.2] and [0.1,0.1,0.2,0.2]";
+    sphinx_answer *a = say(text), *given;
+    sphinx_image *image;
+    unsigned char *data, *png;
+    struct err e = { 0 };
+    size_t size;
+
+    (void)state;
+    assert_int_equal(a->n_regions, 2);
+    assert_string_equal(a->regions[0].label, "a dog");
+    assert_int_equal(a->regions[0].text.begin, 4);
+    assert_memory_equal(text + a->regions[0].text.end, " and", 4);
+    assert_int_equal(a->regions[0].n_boxes, 1);
+    assert_int_equal(a->regions[0].n_points, 1);
+    assert_int_equal(a->regions[1].box_first, 1);
+    assert_int_equal(a->regions[1].n_points, 0);
+
+    assert_int_equal(file_read("tests/data/images/scene.png", 1 << 20, &data, &size, &e), STATUS_OK);
+    assert_int_equal(sphinx_image_open(&image, data, size, "scene", NULL, NULL), SPHINX_OK);
+    assert_int_equal(sphinx_answer_read(&given, image, text, NULL), SPHINX_OK);
+    assert_int_equal(given->n_regions, 2);
+    assert_int_equal(given->n_tokens, 0);
+    assert_numbers(given->boxes[1].box, a->boxes[1].box, 4);
+    assert_true(given->boxes[0].confidence == 0);
+    assert_int_equal(sphinx_answer_png(image, given, false, &png, &size, NULL), SPHINX_OK);
+    assert_memory_equal(png, "\x89PNG", 4);
+    sphinx_free(png);
+    sphinx_answer_free(given);
+    assert_int_equal(sphinx_answer_read(&given, image, "\xff", NULL), SPHINX_BAD_ARGUMENT);
+    sphinx_image_close(image);
+    free(data);
+    sphinx_answer_free(a);
+}
+
 static void test_people(void **state)
 {
     sphinx_answer *a =
@@ -166,8 +204,9 @@ static void test_draw(void **state)
 
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(test_boxes), cmocka_unit_test(test_people),
-                                        cmocka_unit_test(test_json), cmocka_unit_test(test_draw) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(test_boxes), cmocka_unit_test(test_regions),
+                                        cmocka_unit_test(test_people), cmocka_unit_test(test_json),
+                                        cmocka_unit_test(test_draw) };
 
     return cmocka_run_group_tests(tests, setup, teardown);
 }
