@@ -458,7 +458,7 @@ void serve_close(struct server *s)
     if (s->daemon != NULL) serve_stop(s);
     atomic_store(&s->ends, true); /* so that nobody waits for an answer, masks or a vector */
     if (s->engine != NULL) engine_stop(s->engine);
-    if (s->embedder != NULL) sphinx_session_cancel(s->embedder);
+    if (s->reader != NULL) sphinx_session_cancel(s->reader);
     if (s->daemon != NULL) MHD_stop_daemon(s->daemon);
     if (s->fd >= 0) close(s->fd);
     engine_close(s->engine);
