@@ -1,7 +1,9 @@
 """What an answer looks like: streamed text, marked phrases and boxes that point at each other, confidence, skeletons, masks, progress."""
+import os
+
 from selenium.webdriver.common.action_chains import ActionChains
 
-from browser import GROUNDED, PageTest, picture
+from browser import GROUNDED, ROOT, PageTest, picture
 
 TWO_PEOPLE = ("<p>nose</p>[0.20,0.20] <p>left eye</p>[0.22,0.18] <p>right eye</p>[0.18,0.18] "
               "<p>nose</p>[0.70,0.60] <p>left eye</p>[0.72,0.58] <p>left ear</p>[0.75,0.59]")
@@ -265,6 +267,68 @@ class Masks(PageTest):
         self.assertAlmostEqual(self.alpha(10, 20)[5], 204, delta=1)
         self.click("#show-masks")
         self.wait(lambda: self.alpha(0, 0)[:2] == [1, 1], "the masks are still there")
+
+
+class RealMasks(PageTest):
+    """A server with a segmenter: a tiny one of random weights, whose masks are not of things but have to arrive as they are."""
+
+    SAM = os.path.join(ROOT, "tests", "data", "sam", "tiny.pth")
+
+    @staticmethod
+    def covered(rle):
+        """The places of a mask's pixels, as x * height + y."""
+        height, width = rle["size"]
+        runs, at, inside = [], 0, []
+        text = rle["counts"]
+        while at < len(text):
+            value = shift = 0
+            while True:
+                group = ord(text[at]) - 48
+                at += 1
+                value |= (group & 0x1F) << shift
+                shift += 5
+                if not group & 0x20:
+                    break
+            if group & 0x10:
+                value -= 1 << shift
+            runs.append(value + runs[-2] if len(runs) > 2 else value)
+        at = 0
+        for i, run in enumerate(runs):
+            if i % 2 == 1:
+                inside += range(at, at + run)
+            at += run
+        assert at == width * height
+        return set(inside)
+
+    def test_masks(self):
+        self.open(self.server("--sam", self.SAM))
+        self.give(picture("cross.jpg"))
+        self.ask(GROUNDED)
+        self.run_js("""
+            const fetched = window.fetch;
+            window.fetch = async (...args) => {
+                const reply = await fetched(...args);
+                if (args[0].endsWith("ground")) window.grounding = await reply.clone().json();
+                return reply;
+            };
+        """)
+        self.click("#show-masks")
+        self.wait(lambda: self.run_js("return document.getElementById('masks').width") == 252, "no masks are shown")
+        self.assertEqual(self.one("#masks-note").text, "")
+        masks = self.run_js("return window.grounding.masks")
+        self.assertEqual(len(masks), len(self.shapes()))
+        want = set().union(*(self.covered(mask["rle"]) for mask in masks))
+        got = self.run_js("""
+            const c = document.getElementById("masks");
+            const { data } = c.getContext("2d").getImageData(0, 0, c.width, c.height);
+            const set = [];
+            for (let x = 0; x < c.width; x++) for (let y = 0; y < c.height; y++) if (data[4 * (y * c.width + x) + 3] > 0) set.push(x * c.height + y);
+            return set;
+        """)
+        self.assertTrue(want, "all masks are empty: nothing is tested")
+        self.assertEqual(set(got), want)
+        size, = self.pixels(self.save("#save-masks", "masks.png"))
+        self.assertEqual(size, [252, 336])
 
 
 class Regions(PageTest):
