@@ -52,8 +52,9 @@
 /* Declares function `name` with the type that the backend table gives `kernel`. */
 #define KERNEL_DECLARE(kernel, name) __typeof__(*((struct backend *)0)->kernel) name;
 
-/* Starting the threads costs some microseconds: smaller work (in element operations) stays on the calling thread. */
-enum { WORK_MIN = 1 << 15 };
+/* Starting threads that are awake costs some microseconds, waking them ten times that (several teams that share the processors sleep soon):
+ * smaller work, in element operations, stays on the calling thread. */
+enum { WORK_MIN = 1 << 17 };
 
 static inline int threads_for(const struct exec *e, int64_t work)
 {
