@@ -8,14 +8,27 @@
 /* How often the client is looked at while nothing happens. */
 static const double look_seconds = 0.25;
 
+enum { PARSING_MAX = 4 };
+
 void await_parse_begin(struct exchange *x)
 {
-    while (sem_wait(&x->server->decoders) != 0) continue;
+    struct server *s = x->server;
+    uint64_t number;
+
+    pthread_mutex_lock(&s->parsing.lock);
+    number = s->parsing.n_come++;
+    while (number >= s->parsing.n_done + PARSING_MAX) pthread_cond_wait(&s->parsing.turn, &s->parsing.lock);
+    pthread_mutex_unlock(&s->parsing.lock);
 }
 
 void await_parse_end(struct exchange *x)
 {
-    sem_post(&x->server->decoders);
+    struct server *s = x->server;
+
+    pthread_mutex_lock(&s->parsing.lock);
+    s->parsing.n_done++;
+    pthread_cond_broadcast(&s->parsing.turn);
+    pthread_mutex_unlock(&s->parsing.lock);
     exchange_drop_body(x);
 }
 

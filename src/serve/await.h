@@ -6,7 +6,7 @@
 
 #include "serve/server.h"
 
-/* Requests are parsed, and their images decoded, between these two: not too many at once. The body is dropped at the end. */
+/* Requests are parsed, and their images decoded, between these two: not too many at once, first come first served. The body is dropped at the end. */
 void await_parse_begin(struct exchange *x);
 void await_parse_end(struct exchange *x);
 

@@ -30,7 +30,6 @@ enum {
     RECEIVE_SECONDS = 60,
     BACKLOG = 511,
     THREAD_STACK = 2 << 20,
-    DECODERS = 4,
     PEM_MAX = 1 << 20
 };
 
@@ -426,7 +425,8 @@ enum status serve_open(struct server **server, sphinx_model *model, const struct
     sphinx_model_get_info(model, &s->info);
     pthread_mutex_init(&s->access_lock, NULL);
     pthread_mutex_init(&s->reader_lock, NULL);
-    sem_init(&s->decoders, 0, DECODERS);
+    pthread_mutex_init(&s->parsing.lock, NULL);
+    pthread_cond_init(&s->parsing.turn, NULL);
     st = open_server(s, o, e);
     if (st == STATUS_OK) return STATUS_OK;
     serve_close(s);
@@ -467,7 +467,8 @@ void serve_close(struct server *s)
     watch_free(&s->watch);
     guard_free(&s->guard);
     image_api_close(s->image_api);
-    sem_destroy(&s->decoders);
+    pthread_cond_destroy(&s->parsing.turn);
+    pthread_mutex_destroy(&s->parsing.lock);
     pthread_mutex_destroy(&s->access_lock);
     pthread_mutex_destroy(&s->reader_lock);
     free(s->model_name);

@@ -7,7 +7,6 @@
 #define SPHINX_SERVE_SERVER_H
 
 #include <microhttpd.h>
-#include <semaphore.h>
 #include <stdatomic.h>
 
 #include "serve/chat_request.h"
@@ -36,7 +35,12 @@ struct server {
     sphinx_session *reader;
     struct MHD_Daemon *daemon;
     int fd, port;
-    sem_t decoders;                  /* so many requests are parsed, and their images decoded, at once */
+    struct
+    { /* requests are parsed, and their images decoded, a few at once and in the order in which they came */
+        pthread_mutex_t lock;
+        pthread_cond_t turn;
+        uint64_t n_come, n_done;
+    } parsing;
     atomic_size_t bodies, exchanges; /* bytes of bodies that are held; requests under way */
     atomic_bool stops, ends;         /* takes no more requests; gives up those that there are */
     atomic_uint_fast64_t n_requests, n_errors;
