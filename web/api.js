@@ -1,5 +1,5 @@
 /*
- * api.js - the server as the page sees it: what it offers, a streamed answer, masks and drawn pictures (docs/api.md).
+ * api.js - the server as the page sees it: what it offers, a streamed answer, masks, attention, drawn and made pictures (docs/api.md).
  *
  * Whatever goes wrong becomes an ApiError whose message can be shown as it is and whose kind says what to do about it.
  */
@@ -55,6 +55,15 @@ export const isUp = () => request("health").then(() => true, () => false);
 
 /* Regions of a given answer, with masks or a drawn picture if asked for. */
 export const ground = async (body, signal) => (await request("v1/ground", body, signal)).json();
+
+/* How much attention each patch had while a part of a given answer was written. */
+export const attention = async (body, signal) => (await request("v1/attention", body, signal)).json();
+
+/* A picture of a text: its file in base64. */
+export async function makePicture(prompt, signal) {
+    const { data } = await (await request("v1/images/generations", { prompt, response_format: "b64_json" }, signal)).json();
+    return data[0].b64_json;
+}
 
 /* The data of server-sent events, one text each; comments and other fields are passed over. */
 async function* events(stream) {

@@ -5,14 +5,18 @@
  *   picture-pane.js        ├─ dialogue.js ─ asking.js ─ (server) ───┤                  │ point at each other
  *   region-tool.js  box ───┘       └─ store.js                      └─ overlay.js, masks.js   over the picture
  *
+ *   a word of an answer ── attention.js ── heat.js over the picture;   an answer ── imagine.js ── another picture
+ *
  * Everything the user does ends here; one answer is under way at a time (this.abort is then set).
  */
 import * as api from "./api.js";
+import { AttentionView } from "./attention.js";
 import { answerLast, groundAnswer, withKey } from "./asking.js";
 import { ChatView } from "./chat.js";
 import { Composer } from "./composer.js";
 import { Dialogue } from "./dialogue.js";
 import { byId, download } from "./dom.js";
+import { Imagine } from "./imagine.js";
 import { Masks } from "./masks.js";
 import { Notices } from "./notices.js";
 import { Overlay } from "./overlay.js";
@@ -42,11 +46,15 @@ class App {
             regenerate: (id) => this.ask(() => this.dialogue.again(id, this.dialogue.turn(id).question)),
             show: (id) => this.show(id),
             point: (turn, region) => this.point(region === null ? null : { turn, region }),
-            pin: (turn, region) => this.pin({ turn, region }),
+            pin: (turn, region) => this.attention.on || this.pin({ turn, region }), /* then a click chooses a word */
+            imagine: (id, place) => this.imagine.make(this.dialogue.turn(id), place),
+            made: (turn, place) => this.imagine.show(turn, place),
         });
         this.overlay = new Overlay(byId("overlay"), (region) => this.point(region === null ? null : { turn: this.onPicture, region }),
             (region) => this.pin({ turn: this.onPicture, region }));
         this.masks = new Masks(byId("masks"));
+        this.attention = new AttentionView(this.dialogue, byId("messages"), (turn) => this.show(turn));
+        this.imagine = new Imagine(() => this.props, (id, picture) => this.keepMade(id, picture), (picture) => this.setPicture(picture));
         this.regionTool = new RegionTool(byId("frame"), byId("selection"), byId("region"), (box) => this.boxDragged(box));
         this.pane = new PicturePane(() => this.props.limits, (picture) => this.setPicture(picture), (message) => this.notices.show("error", message));
         this.composer = new Composer((question) => this.submit(question), (task) => this.taskChosen(task), () => this.showSwitches());
@@ -76,13 +84,14 @@ class App {
         window.addEventListener("pagehide", () => this.save());
     }
 
-    /* Closes what is open, or stops the answer. */
+    /* Closes what is open, or stops the answer, or leaves the attention view. */
     escape() {
         const open = byId("export").open ? byId("export").querySelector("summary") : !byId("settings").hidden ? byId("settings-toggle") : null;
         byId("export").open = false;
         this.composer.openSettings(false);
-        if (open === null) this.stop();
-        else open.focus();
+        if (open !== null) open.focus();
+        else if (this.abort === null && this.attention.on) this.attention.leave();
+        else this.stop();
     }
 
     /* ---- the server ---- */
@@ -118,6 +127,7 @@ class App {
         byId("model").title = `${this.props.variant}, ${this.props.image_size} pixels, ${this.props.context} positions`;
         this.overlay.skeleton = this.props.skeleton;
         this.composer.setProps(this.props);
+        document.body.classList.toggle("has-image-api", this.props.image_api === true);
         this.showTurn();
         this.showMasks();
     }
@@ -144,6 +154,7 @@ class App {
         const abort = (this.abort = new AbortController());
 
         this.notices.clear();
+        this.attention.clear();
         this.shown = this.pinned = this.hovered = null;
         this.composer.setBusy(true);
         this.render();
@@ -241,6 +252,7 @@ class App {
         this.dialogue.begin(picture);
         this.shown = this.pinned = this.hovered = null;
         this.masksOf.clear();
+        this.attention.turn(false);
         this.picturePresent();
         this.render();
         this.showMasks();
@@ -344,6 +356,7 @@ class App {
         document.body.classList.toggle("no-turns", this.dialogue.turns.length === 0);
         document.body.classList.toggle("with-picture", this.dialogue.picture !== null);
         this.chat.render(this.dialogue.turns, this.abort !== null);
+        this.attention.refresh();
         this.drawn = null;
         this.showTurn();
     }
@@ -352,6 +365,15 @@ class App {
         clearTimeout(this.saveTimer);
         this.saveTimer = null;
         store.saveTurns(this.dialogue.turns).catch(() => this.notSaved());
+    }
+
+    /* False if its turn is gone. */
+    keepMade(id, picture) {
+        const turn = this.dialogue.turn(id);
+        if (turn === null) return false;
+        turn.made = picture;
+        this.save();
+        return true;
     }
 
     notSaved() {

@@ -76,3 +76,11 @@ export async function groundAnswer(dialogue, turn, wanted, signal) {
     const image = await dataUrl(dialogue.picture.blob);
     return withKey(() => api.ground({ image, answer: turn.answer, ...wanted }, signal));
 }
+
+/* Where the model looked as it wrote a turn's answer from start to end, which count UTF-16 here and characters on the server. */
+export async function lookAt(dialogue, turn, start, end, signal) {
+    const url = await dataUrl(dialogue.picture.blob);
+    const characters = (n) => [...turn.answer.slice(0, n)].length;
+    const part = { answer: turn.answer, start: characters(start), end: characters(end) };
+    return withKey(() => api.attention({ messages: dialogue.messages(url, turn), ...part }, signal));
+}

@@ -2,13 +2,18 @@
  * chat.js - the conversation on the page. Answers are put together from text nodes: whatever the model writes is shown, nothing is obeyed.
  *
  * While an answer comes it is plain text. When it is complete its regions become marked phrases that can be hovered, focused and clicked
- * (actions.point, actions.pin), and the overlay's regions make them stand out in turn (highlight).
+ * (actions.point, actions.pin), and the overlay's regions make them stand out in turn (highlight). Each of its words knows its place in the
+ * answer, for the attention view.
  */
 import { iconButton, make, pointable } from "./dom.js";
-import { confidenceOf, nameOf, percent, piecesOf, shapesOf } from "./regions.js";
+import { confidenceOf, nameOf, percent, piecesOf, promptOf, shapesOf } from "./regions.js";
 
 const ENCODERS = { clip: "CLIP", convnext: "ConvNeXt", dinov2: "DINOv2", qformer: "Q-Former" };
 const NEAR_END = 80; /* pixels from the end within which the view follows a growing answer */
+
+const IMAGINE = "Make a picture of this";
+
+const segmenter = new Intl.Segmenter(undefined, { granularity: "word" }); /* knows words without spaces between them, too */
 
 const count = (n, word) => `${n} ${word}${n === 1 ? "" : "s"}`;
 
@@ -42,8 +47,16 @@ function notesOf(turn) {
     ].filter(Boolean);
 }
 
+/* A piece of an answer that begins at `start` and can be chosen as a whole. */
+const word = (text, start, attributes = {}, length = text.length) =>
+    make("span", { ...attributes, class: `word ${attributes.class ?? ""}`.trim(), "data-start": start, "data-end": start + length }, text);
+
+/* A text of an answer with its words as elements. */
+const wordsOf = (text, start) => [...segmenter.segment(text)].map(({ segment, index, isWordLike }) => (isWordLike ? word(segment, start + index) : segment));
+
 export class ChatView {
-    /* actions: edit(id, question), regenerate(id), show(id), point(id, region or null), pin(id, region). scroll: what scrolls the list. */
+    /* actions: edit(id, question), regenerate(id), show(id), point(id, region or null), pin(id, region), imagine(id, place), which makes a
+     * picture of an answer, and made(turn, place), which shows the one that it has. scroll: what scrolls the list. */
     constructor(list, scroll, actions) {
         Object.assign(this, { list, scroll, actions, busy: false });
         this.items = new Map(); /* turn id -> {key, item}: only what has changed is made anew, or screen readers would read all of it again */
@@ -55,7 +68,7 @@ export class ChatView {
         const before = this.items;
         this.busy = busy;
         this.items = new Map(turns.map((turn) => {
-            const key = JSON.stringify(turn);
+            const key = JSON.stringify({ ...turn, made: null }); /* which is put into the item when it comes */
             const old = before.get(turn.id);
             return [turn.id, old?.key === key ? old : { key, item: this.turn(turn) }];
         }));
@@ -163,9 +176,11 @@ export class ChatView {
             if (turn.answer === "") article.append(this.progressBox());
             return article;
         }
-        body.append(...piecesOf(turn.answer, turn.regions).map((piece) => (piece.text ? piece.text : this.mark(turn, piece))));
+        body.append(...piecesOf(turn.answer, turn.regions).flatMap((piece) => (piece.text ? wordsOf(piece.text, piece.start) : this.mark(turn, piece))));
         for (const note of notesOf(turn)) article.append(make("p", { class: "note muted" }, note));
-        article.append(this.tools(turn));
+        const place = make("div", { class: "made" });
+        article.append(this.tools(turn, place), place);
+        if (turn.made) this.actions.made(turn, place);
         return article;
     }
 
@@ -174,7 +189,7 @@ export class ChatView {
             make("progress", { "aria-label": "Progress" }));
     }
 
-    mark(turn, { region, phrase, list }) {
+    mark(turn, { region, phrase, start, list, listStart }) {
         const told = turn.regions[region];
         const sure = confidenceOf(told);
         const n = shapesOf(told).length;
@@ -182,12 +197,12 @@ export class ChatView {
         return make("span", {
             class: `mark ${told.color}`, "data-region": region, "aria-label": `${nameOf(told)}: on the picture`,
             ...pointable(() => this.actions.point(turn.id, region), () => this.actions.point(turn.id, null), () => this.actions.pin(turn.id, region)),
-        }, phrase ? make("span", { class: "phrase" }, phrase) : make("span", { class: "stand-in" }, n > 1 ? `${n} ${kind}` : kind),
-        make("span", { class: "numbers" }, list),
+        }, phrase ? make("span", { class: "phrase" }, ...wordsOf(phrase, start)) : word(n > 1 ? `${n} ${kind}` : kind, listStart, { class: "stand-in" }, list.length),
+        word(list, listStart, { class: "numbers" }),
         sure === null ? null : make("span", { class: "sure" }, percent(sure)));
     }
 
-    tools(turn) {
+    tools(turn, place) {
         const copy = iconButton("copy", "Copy the answer", async () => {
             await navigator.clipboard.writeText(turn.answer);
             copy.replaceWith(iconButton("check", "Copied", null, { class: "quiet", disabled: true }));
@@ -197,6 +212,8 @@ export class ChatView {
         tools.append(iconButton("again", "Answer again", () => this.actions.regenerate(turn.id), { class: "quiet regenerate", disabled: this.busy }));
         if (turn.regions.length > 0)
             tools.append(iconButton("eye", "Show on the picture", () => this.actions.show(turn.id), { class: "quiet show", "aria-pressed": "false" }));
+        if (promptOf(turn) !== "")
+            tools.append(iconButton("imagine", IMAGINE, () => this.actions.imagine(turn.id, place), { text: true, title: IMAGINE, "aria-label": IMAGINE, class: "quiet imagine" }));
         if (turn.usage && turn.timings)
             tools.append(make("span", { class: "cost muted", title: timingDetails(turn) },
                 `${count(turn.usage.completion_tokens, "token")}, ${secondsOf(turn.timings)} s`));

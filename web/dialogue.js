@@ -1,7 +1,8 @@
 /*
  * dialogue.js - a conversation about one picture, or none, and what of it is sent.
  *
- * A turn is { id, question, answer, state, finish, regions, malformed, dropped, usage, timings }. Its state is one of
+ * A turn is { id, question, answer, state, finish, regions, malformed, dropped, usage, timings, made }, made: the picture that was made of its
+ * answer (imagine.js). Its state is one of
  *
  *     streaming -> done          the whole answer is there (finish: "stop", or "length" if it was cut)
  *               -> stopped       by the user; what had come is kept
@@ -10,7 +11,7 @@
  * A turn that fails leaves no trace: the caller puts back a snapshot that it took before.
  */
 
-const NOTHING = { answer: "", state: "streaming", finish: null, regions: [], malformed: 0, dropped: 0, usage: null, timings: null };
+const NOTHING = { answer: "", state: "streaming", finish: null, regions: [], malformed: 0, dropped: 0, usage: null, timings: null, made: null };
 
 const text = (content) => [{ type: "text", text: content }];
 
@@ -59,14 +60,14 @@ export class Dialogue {
         return this.turns.map((turn) => ({ ...turn }));
     }
 
-    /* The messages up to the last question. Questions that never got an answer are left out; the picture stands where SPHINX reads it,
+    /* The messages up to a turn's question. Questions that never got an answer are left out; the picture stands where SPHINX reads it,
      * at the beginning. imageUrl: a data URL, or null. */
-    messages(imageUrl) {
-        const turns = this.turns.filter((turn) => turn.answer !== "" || turn === this.last);
+    messages(imageUrl, last = this.last) {
+        const turns = this.turns.slice(0, this.turns.indexOf(last) + 1).filter((turn) => turn.answer !== "" || turn === last);
         return turns.flatMap((turn, index) => {
             const image = index === 0 && imageUrl !== null ? [{ type: "image_url", image_url: { url: imageUrl } }] : [];
             const question = { role: "user", content: [...image, ...text(turn.question)] };
-            return turn === this.last ? [question] : [question, { role: "assistant", content: turn.answer }];
+            return turn === last ? [question] : [question, { role: "assistant", content: turn.answer }];
         });
     }
 }

@@ -35,19 +35,28 @@ export function nameOf(region) {
     return confidence === null ? name : `${name}, ${percent(confidence)}`;
 }
 
-/* The answer cut at its regions: [{text} or {region, phrase, list}], where region counts from 0. */
+/* The answer cut at its regions: [{text, start} or {region, phrase, start, list, listStart}], where region counts from 0 and starts are
+ * places in the answer. */
 export function piecesOf(answer, regions) {
     const pieces = [];
     let at = 0;
     regions.forEach((region, index) => {
         const { start_utf16: start, end_utf16: end } = region;
         if (!(start >= at && end > start && end <= answer.length)) return; /* not of this answer */
-        if (start > at) pieces.push({ text: answer.slice(at, start) });
-        pieces.push({ region: index, phrase: region.phrase, list: answer.slice(answer.lastIndexOf("[", end), end) });
+        if (start > at) pieces.push({ text: answer.slice(at, start), start: at });
+        const listStart = answer.lastIndexOf("[", end);
+        const phraseStart = Math.max(start, answer.indexOf(region.phrase, start));
+        pieces.push({ region: index, phrase: region.phrase, start: phraseStart, list: answer.slice(listStart, end), listStart });
         at = end;
     });
-    if (at < answer.length) pieces.push({ text: answer.slice(at) });
+    if (at < answer.length) pieces.push({ text: answer.slice(at), start: at });
     return pieces;
+}
+
+/* An answer's words without the places in the picture, as a prompt for another one; empty if there are none. */
+export function promptOf({ answer, regions }) {
+    const words = piecesOf(answer, regions).map((piece) => piece.text ?? piece.phrase).join("");
+    return words.replace(/\s+/g, " ").replace(/ (?=[.,;:!?])/g, "").trim();
 }
 
 /* One list of lines [x1, y1, x2, y2] per person. edges: pairs of joints as /props numbers them. */
@@ -65,7 +74,7 @@ export function skeletonsOf(regions, { joints, edges }) {
 }
 
 /* The square around a picture: its side, and where in it the picture begins. */
-function squareOf({ width, height }) {
+export function squareOf({ width, height }) {
     const side = Math.max(width, height);
     return { side, left: Math.floor((side - width) / 2), top: Math.floor((side - height) / 2) };
 }

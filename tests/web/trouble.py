@@ -13,6 +13,8 @@ Without orders it passes everything on and remembers the requests. A test gives 
     final         {...}: goes over the fields of the last chunk's "sphinx"
     props         {...}: goes over the fields of /props
     masks         what /v1/ground replies as masks, without asking the server
+    attention     (status, value): what /v1/attention replies, without asking the server
+    hold          an Event: /v1/attention waits for it
 """
 import http.client
 import json
@@ -46,6 +48,8 @@ class Trouble:
         self.final = {}
         self.props = {}
         self.masks = None
+        self.attention = None
+        self.hold = None
         self.requests = [] # (path, body as JSON)
 
     def close(self):
@@ -88,6 +92,13 @@ class Handler(BaseHTTPRequestHandler):
         trouble.requests.append((self.path, asked))
         if self.path == "/v1/ground" and asked.get("masks") and trouble.masks is not None:
             self.send_json(200, {**trouble.ground(asked["image"], asked["answer"]), "masks": trouble.masks})
+        elif self.path == "/v1/attention":
+            if trouble.hold is not None:
+                trouble.hold.wait(30)
+            if trouble.attention is None:
+                self.pass_on("POST", body)
+            else:
+                self.send_json(*trouble.attention)
         elif self.path != "/v1/chat/completions":
             self.pass_on("POST", body)
         elif trouble.busy > 0:
@@ -104,7 +115,13 @@ class Handler(BaseHTTPRequestHandler):
         for name, content in {"Content-Type": "application/json", "Content-Length": len(body), **dict(headers)}.items():
             self.send_header(name, content)
         self.end_headers()
-        self.wfile.write(body)
+        self.write(body)
+
+    def write(self, body):
+        try:
+            self.wfile.write(body)
+        except (BrokenPipeError, ConnectionResetError):
+            pass # the page has given it up
 
     def pass_on(self, method, body):
         reply = self.trouble.forward(method, self.path, self.headers, body)
@@ -119,7 +136,7 @@ class Handler(BaseHTTPRequestHandler):
                 self.send_header(name, value)
         self.send_header("Content-Length", len(content))
         self.end_headers()
-        self.wfile.write(content)
+        self.write(content)
 
     # ---- answers ----
 

@@ -1,0 +1,70 @@
+/*
+ * imagine.js - an answer as a picture: its words go to the server's image API, the picture that comes back stands under the answer and can
+ * be saved, or asked about in a dialogue of its own. It is kept in its turn, as turn.made, in the form of picture.js.
+ */
+import * as api from "./api.js";
+import { withKey } from "./asking.js";
+import { download, iconButton, make } from "./dom.js";
+import { pictureFrom } from "./picture.js";
+import { promptOf } from "./regions.js";
+
+const NO_API = "Making pictures needs an image server, which this server does not know: start it with --image-api URL.";
+
+/* How the base64 text of a file begins. */
+const TYPES = { iVBOR: "image/png", "/9j/": "image/jpeg", UklGR: "image/webp" };
+
+function fileFrom(base64) {
+    const bytes = Uint8Array.from(atob(base64), (character) => character.charCodeAt(0));
+    const type = Object.entries(TYPES).find(([begin]) => base64.startsWith(begin))?.[1] ?? "";
+    return new File([bytes], `made.${type.split("/")[1] ?? "bin"}`, { type });
+}
+
+export class Imagine {
+    /* props(): the server's; onMade(turn id, picture): a turn's picture is there, false if the turn is gone; onTake(picture): it is to be asked about. */
+    constructor(props, onMade, onTake) {
+        Object.assign(this, { props, onMade, onTake });
+    }
+
+    /* Makes a picture of a turn's answer and shows it, or why there is none, in a place under the answer. */
+    async make(turn, place) {
+        if (!this.props().image_api) return this.say(place, NO_API);
+        if (place.dataset.state === "busy") return;
+        const abort = new AbortController();
+        this.showProgress(place, abort);
+        try {
+            const file = fileFrom(await withKey(() => api.makePicture(promptOf(turn), abort.signal)));
+            const picture = await pictureFrom(file, this.props().limits);
+            if (this.onMade(turn.id, picture)) this.show({ ...turn, made: picture }, place);
+        } catch (error) {
+            if (error.name === "AbortError") this.fill(place, "");
+            else this.say(place, `There is no picture. ${error.message}`, "error");
+        }
+    }
+
+    /* Shows the picture that a turn has. */
+    show(turn, place) {
+        const url = URL.createObjectURL(turn.made.blob);
+        const image = make("img", { src: url, alt: `Picture made of the words: ${promptOf(turn)}`, onload: () => URL.revokeObjectURL(url) });
+        image.width = turn.made.width;
+        image.height = turn.made.height;
+        this.fill(place, "done", make("figure", {}, image, make("figcaption", { class: "row" },
+            iconButton("save", "Save the picture", () => download(turn.made.blob, turn.made.name), { text: true, class: "save-made" }),
+            iconButton("region", "Ask about this picture", () => this.onTake(turn.made), { text: true, class: "take-made" }))));
+    }
+
+    showProgress(place, abort) {
+        const cancel = make("button", { type: "button", class: "link", onclick: () => abort.abort() }, "Cancel");
+        this.fill(place, "busy", make("div", { class: "progress" }, make("span", { class: "row" }, "Making a picture of this", cancel),
+            make("progress", { "aria-label": "Progress" })));
+    }
+
+    say(place, message, state = "") {
+        this.fill(place, state, make("p", { class: `note ${state || "muted"}`, role: state === "error" ? "alert" : "status" }, message));
+    }
+
+    fill(place, state, ...content) {
+        place.dataset.state = state;
+        place.replaceChildren(...content);
+        place.scrollIntoView({ block: "nearest" });
+    }
+}
