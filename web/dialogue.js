@@ -57,7 +57,7 @@ export class Dialogue {
     }
 
     snapshot() {
-        return this.turns.map((turn) => ({ ...turn }));
+        return [...this.turns];
     }
 
     /* The messages up to a turn's question. Questions that never got an answer are left out; the picture stands where SPHINX reads it,

@@ -44,9 +44,9 @@ export class Imagine {
     /* Shows the picture that a turn has. */
     show(turn, place) {
         const url = URL.createObjectURL(turn.made.blob);
-        const image = make("img", { src: url, alt: `Picture made of the words: ${promptOf(turn)}`, onload: () => URL.revokeObjectURL(url) });
-        image.width = turn.made.width;
-        image.height = turn.made.height;
+        const { width, height } = turn.made; /* so that its place is known before it is there */
+        const alt = `Picture made of the words: ${promptOf(turn)}`;
+        const image = make("img", { src: url, alt, width, height, onload: () => URL.revokeObjectURL(url) });
         this.fill(place, "done", make("figure", {}, image, make("figcaption", { class: "row" },
             iconButton("save", "Save the picture", () => download(turn.made.blob, turn.made.name), { text: true, class: "save-made" }),
             iconButton("region", "Ask about this picture", () => this.onTake(turn.made), { text: true, class: "take-made" }))));

@@ -64,8 +64,8 @@ class Keyboard(PageTest):
         self.ask(GROUNDED)
         self.click("#settings-toggle")
         reached = self.walk()
-        for name in ("region", "replace", "replace-camera", "remove", "show-regions", "show-labels", "show-masks", "Edit this question", "Answer again",
-                     "Show on the picture", "SPAN 0", "SPAN 2", "g 0", "g 2", "length", "temperature", "top-p", "decimals", "show-numbers", "reset"):
+        for name in ("region", "replace", "replace-camera", "remove", "show-regions", "show-labels", "show-masks", "attention", "Edit this question", "Answer again",
+                     "Show on the picture", "Make a picture of this", "SPAN 0", "SPAN 2", "g 0", "g 2", "length", "temperature", "top-p", "decimals", "show-numbers", "reset"):
             self.assertIn(name, reached)
 
     def test_a_whole_conversation_by_keys(self):

@@ -101,6 +101,8 @@ class WithServer(PageTest):
         self.make()
         self.assertEqual(self.run_js("return document.documentElement.scrollWidth"), 360)
         self.assertLessEqual(self.one(MADE).rect["x"] + self.one(MADE).rect["width"], 360)
+        self.wait(lambda: self.run_js("return document.querySelector('.take-made').getBoundingClientRect().bottom < document.querySelector('#scroll').getBoundingClientRect().bottom"),
+                  "what can be done with it is not to be seen")
         self.leave()
         self.wait(lambda: self.run_js("return document.getAnimations().length") == 0, "it does not settle")
         self.assertEqual(self.run_js(CONTRAST), [])
