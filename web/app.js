@@ -47,14 +47,14 @@ class App {
             show: (id) => this.show(id),
             point: (turn, region) => this.point(region === null ? null : { turn, region }),
             pin: (turn, region) => this.attention.on || this.pin({ turn, region }), /* then a click chooses a word */
-            imagine: (id, place) => this.imagine.make(this.dialogue.turn(id), place),
+            imagine: (id, place) => this.imagine.make(id, place),
             made: (turn, place) => this.imagine.show(turn, place),
         });
         this.overlay = new Overlay(byId("overlay"), (region) => this.point(region === null ? null : { turn: this.onPicture, region }),
             (region) => this.pin({ turn: this.onPicture, region }));
         this.masks = new Masks(byId("masks"));
         this.attention = new AttentionView(this.dialogue, byId("messages"), (turn) => this.show(turn));
-        this.imagine = new Imagine(() => this.props, (id, picture) => this.keepMade(id, picture), (picture) => this.setPicture(picture));
+        this.imagine = new Imagine(this.dialogue, () => this.props, () => this.save(), (picture) => this.setPicture(picture));
         this.regionTool = new RegionTool(byId("frame"), byId("selection"), byId("region"), (box) => this.boxDragged(box));
         this.pane = new PicturePane(() => this.props.limits, (picture) => this.setPicture(picture), (message) => this.notices.show("error", message));
         this.composer = new Composer((question) => this.submit(question), (task) => this.taskChosen(task), () => this.showSwitches());
@@ -365,15 +365,6 @@ class App {
         clearTimeout(this.saveTimer);
         this.saveTimer = null;
         store.saveTurns(this.dialogue.turns).catch(() => this.notSaved());
-    }
-
-    /* False if its turn is gone. */
-    keepMade(id, picture) {
-        const turn = this.dialogue.turn(id);
-        if (turn === null) return false;
-        turn.made = picture;
-        this.save();
-        return true;
     }
 
     notSaved() {

@@ -20,21 +20,25 @@ function fileFrom(base64) {
 }
 
 export class Imagine {
-    /* props(): the server's; onMade(turn id, picture): a turn's picture is there, false if the turn is gone; onTake(picture): it is to be asked about. */
-    constructor(props, onMade, onTake) {
-        Object.assign(this, { props, onMade, onTake });
+    /* dialogue: of whose answers pictures are made; props(): the server's; onMade(): a turn has one now; onTake(picture): it is to be asked about. */
+    constructor(dialogue, props, onMade, onTake) {
+        Object.assign(this, { dialogue, props, onMade, onTake });
     }
 
     /* Makes a picture of a turn's answer and shows it, or why there is none, in a place under the answer. */
-    async make(turn, place) {
+    async make(id, place) {
         if (!this.props().image_api) return this.say(place, NO_API);
         if (place.dataset.state === "busy") return;
         const abort = new AbortController();
         this.showProgress(place, abort);
         try {
-            const file = fileFrom(await withKey(() => api.makePicture(promptOf(turn), abort.signal)));
-            const picture = await pictureFrom(file, this.props().limits);
-            if (this.onMade(turn.id, picture)) this.show({ ...turn, made: picture }, place);
+            const file = fileFrom(await withKey(() => api.makePicture(promptOf(this.dialogue.turn(id)), abort.signal)));
+            const made = await pictureFrom(file, this.props().limits);
+            const turn = this.dialogue.turn(id);
+            if (turn === null) return; /* undone meanwhile */
+            turn.made = made;
+            this.show(turn, place);
+            this.onMade();
         } catch (error) {
             if (error.name === "AbortError") this.fill(place, "");
             else this.say(place, `There is no picture. ${error.message}`, "error");
