@@ -39,7 +39,9 @@ static const char *default_text(char *text, const struct settings *defaults, con
 
     text[0] = '\0';
     if (o->kind == OPTION_INT) snprintf(text, 64, " (default: %d)", *(const int *)field);
-    if (o->kind == OPTION_SIZE) snprintf(text, 64, " (default: %zu)", *(const size_t *)field);
+    if (o->kind == OPTION_SIZE &&
+        *(const size_t *)field != SIZE_MAX) /* that stands for what the program chooses */
+        snprintf(text, 64, " (default: %zu)", *(const size_t *)field);
     if (o->kind == OPTION_FLOAT) snprintf(text, 64, " (default: %g)", (double)*(const float *)field);
     if (o->kind == OPTION_SEED)
         snprintf(text, 64, " (default: %llu)", (unsigned long long)*(const uint64_t *)field);
