@@ -30,6 +30,7 @@ static void print_counts(const struct world_result *r)
     for (enum task t = 0; t < TASK_COUNT; t++) {
         if (r->n_questions[t] > 0) output_printf("%-18s %zu\n", task_rows[t].name, r->n_questions[t]);
     }
+    if (r->n_masks > 0) output_printf("%-18s %zu\n", "masks", r->n_masks);
 }
 
 static int run(const struct settings *s, struct world_options *o)
@@ -65,6 +66,7 @@ int cmd_synth(struct settings *s)
                                .side = s->side,
                                .turns = s->turns,
                                .patches = s->patches,
+                               .masks = s->synth_masks,
                                .threads = s->model.threads > 0 ? s->model.threads : cpu_threads_default() };
 
     for (enum task t = 0; t < TASK_COUNT; t++)

@@ -187,6 +187,8 @@ const struct option option_rows[] = {
       "given" },
     { "--patches", "", OPTION_ON, AT(patches), NULL, NULL, 0, 0, BIT(SYNTH), GROUP_INPUT,
       "also say what each part of a picture shows, for encoders that learn from scratch" },
+    { "--masks", "", OPTION_ON, AT(synth_masks), NULL, NULL, 0, 0, BIT(SYNTH), GROUP_INPUT,
+      "also write each shape's and person's pixels, annotations/masks.json in COCO's form" },
 
     { "-n --predict", "--n-predict --max_gen_len", OPTION_INT, AT(ask.max_tokens), "N", NULL, -1, MANY,
       ASKS | BIT(BATCH) | BIT(SERVE), GROUP_ANSWER,

@@ -64,7 +64,7 @@ struct settings {
     size_t count;
     int side;
     size_t turns;
-    bool patches;
+    bool patches, synth_masks;
     unsigned scenes;
     unsigned synth_tasks; /* bit i for enum task i; 0: all */
     bool delta, allow_missing;

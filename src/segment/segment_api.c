@@ -1,9 +1,9 @@
 /* segment_api.c - the public functions for masks. See sphinx.h; what happens inside stands in segment.h. */
 #include "backend/cpu/cpu.h"
 #include "image/draw.h"
+#include "image/mask_rle.h"
 #include "model/public.h"
 #include "model/session.h"
-#include "segment/mask_rle.h"
 #include "segment/segment.h"
 
 #include <math.h>

@@ -8,6 +8,7 @@
 
 #include <cairo.h>
 #include <math.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -25,7 +26,8 @@ struct painter {
     cairo_surface_t *things, *ground;
     cairo_font_face_t *face[FONT_COUNT];
     cairo_scaled_font_t *font[FONT_COUNT][SIZES];
-    unsigned char *rgb; /* [side, side, 3] */
+    unsigned char *rgb;      /* [side, side, 3] */
+    unsigned char *owner[2]; /* [side, side] before and behind the camera's view */
     struct photo_scratch *scratch;
 };
 
@@ -458,53 +460,116 @@ static void paint_item(struct painting *q, const struct item *t, struct place *p
     clip_place(place, &q->picture->im);
 }
 
+static void clear(cairo_t *c)
+{
+    cairo_set_operator(c, CAIRO_OPERATOR_CLEAR);
+    cairo_paint(c);
+    cairo_set_operator(c, CAIRO_OPERATOR_OVER);
+}
+
+/* From here on lengths are units. */
+static void use_units(struct painting *q)
+{
+    cairo_scale(q->c, q->p->scale, q->p->scale);
+    cairo_set_line_join(q->c, CAIRO_LINE_JOIN_ROUND);
+    cairo_set_line_cap(q->c, CAIRO_LINE_CAP_ROUND);
+}
+
 /* All of an earlier picture is wiped, or covered by an opaque ground. */
 static void begin_layer(cairo_t *c, const struct scene *s)
 {
-    struct tone ground = palette_ground(s->ground);
-
     if (s->photo) {
-        cairo_set_operator(c, CAIRO_OPERATOR_CLEAR);
-        cairo_paint(c);
-        cairo_set_operator(c, CAIRO_OPERATOR_OVER);
+        clear(c);
     } else {
-        use(c, ground);
+        use(c, palette_ground(s->ground));
         cairo_paint(c);
     }
 }
 
 static void paint_things(struct painting *q)
 {
-    cairo_t *c = q->c;
-
-    begin_layer(c, q->s);
-    cairo_scale(c, q->p->scale, q->p->scale);
-    cairo_set_line_join(c, CAIRO_LINE_JOIN_ROUND);
-    cairo_set_line_cap(c, CAIRO_LINE_CAP_ROUND);
+    begin_layer(q->c, q->s);
+    use_units(q);
     if (q->s->kind == SCENE_CHART || q->s->kind == SCENE_DOCUMENT) paint_paper(q);
     if (q->s->kind == SCENE_CHART) paint_chart(q);
     for (size_t i = 0; i < q->s->n_items; i++) paint_item(q, &q->s->items[i], &q->picture->place[i]);
     cairo_surface_flush(q->p->things);
 }
 
+static enum status end_painting(struct painting *q)
+{
+    cairo_status_t found = cairo_status(q->c);
+
+    cairo_destroy(q->c);
+    if (found == CAIRO_STATUS_SUCCESS) return STATUS_OK;
+    return err_set(q->e, STATUS_NO_MEMORY, "drawing a scene failed: %s", cairo_status_to_string(found));
+}
+
 enum status painter_paint(struct painter *p, const struct scene *s, struct picture *picture, struct err *e)
 {
     struct painting q = { .p = p, .s = s, .picture = picture, .c = cairo_create(p->things), .e = e };
-    enum status st = STATUS_OK;
     struct image *im = &picture->im;
+    enum status st;
 
     *im = (struct image){ (int)lrint(s->width * p->scale), (int)lrint(s->height * p->scale), p->rgb };
     paint_things(&q);
-    if (cairo_status(q.c) != CAIRO_STATUS_SUCCESS)
-        st = err_set(e, STATUS_NO_MEMORY, "drawing a scene failed: %s",
-                     cairo_status_to_string(cairo_status(q.c)));
-    cairo_destroy(q.c);
+    st = end_painting(&q);
     if (st != STATUS_OK) return st;
     if (s->photo)
         photo_take(im, s, p->things, p->ground, p->scratch);
     else
         photo_copy(im, p->things);
     return STATUS_OK;
+}
+
+/* ---- what each pixel shows ------------------------------------------------------------------------------------- */
+
+/* The pixels that the things' surface shows half or more of something in become the owner's. */
+static void take_pixels(cairo_surface_t *things, unsigned char *owner, int width, int height,
+                        unsigned char number)
+{
+    const unsigned char *data;
+    ptrdiff_t stride = cairo_image_surface_get_stride(things);
+
+    cairo_surface_flush(things);
+    data = cairo_image_surface_get_data(things);
+    for (int y = 0; y < height; y++) {
+        for (int x = 0; x < width; x++, owner++) {
+            uint32_t pixel;
+
+            memcpy(&pixel, data + y * stride + 4 * (ptrdiff_t)x, 4);
+            if (pixel >> 24 >= 128) *owner = number;
+        }
+    }
+}
+
+enum status painter_owners(struct painter *p, const struct scene *scene, const unsigned char **owner,
+                           struct err *e)
+{
+    int width = (int)lrint(scene->width * p->scale), height = (int)lrint(scene->height * p->scale);
+    struct painting q = { .p = p, .e = e };
+    struct scene s = *scene;
+    enum status st;
+
+    s.camera.shadow = 0;
+    q.s = &s;
+    for (int i = 0; i < 2; i++) {
+        if (p->owner[i] == NULL) p->owner[i] = malloc((size_t)p->side * (size_t)p->side);
+        if (p->owner[i] == NULL) return err_no_memory(e, "what a picture's pixels show");
+    }
+    memset(p->owner[0], 0, (size_t)width * (size_t)height);
+    q.c = cairo_create(p->things);
+    use_units(&q);
+    for (size_t i = 0; i < s.n_items; i++) {
+        if (s.items[i].kind == ITEM_TEXT) continue;
+        clear(q.c);
+        (s.items[i].kind == ITEM_SHAPE ? paint_shape : paint_person)(&q, &s.items[i]);
+        take_pixels(p->things, p->owner[0], width, height, (unsigned char)(i + 1));
+    }
+    st = end_painting(&q);
+    photo_find(p->owner[1], &s, p->owner[0], width, height);
+    *owner = p->owner[1];
+    return st;
 }
 
 /* ---- open and close -------------------------------------------------------------------------------------------- */
@@ -573,6 +638,8 @@ void painter_close(struct painter *p)
     cairo_surface_destroy(p->things);
     cairo_surface_destroy(p->ground);
     photo_scratch_close(p->scratch);
+    free(p->owner[0]);
+    free(p->owner[1]);
     free(p->rgb);
     free(p);
 }

@@ -36,4 +36,10 @@ void painter_close(struct painter *p); /* accepts NULL */
 
 enum status painter_paint(struct painter *p, const struct scene *s, struct picture *picture, struct err *e);
 
+/* Which of the scene's shapes and people each pixel of its picture shows: *owner [height, width], borrowed until the next call, has 1 + the item's
+ * index, or 0 for none. An item has the pixels of which it covers half or more, its outline included, shadow and blur not. Texts have none: what is
+ * written on a thing is part of it. */
+enum status painter_owners(struct painter *p, const struct scene *s, const unsigned char **owner,
+                           struct err *e);
+
 #endif

@@ -154,6 +154,32 @@ static void invert(double *inverse, const double *m)
     }
 }
 
+/* From pixels of the picture to pixels of what was drawn. */
+static void look_back(double *inverse, const struct scene *s, double scale)
+{
+    invert(inverse, s->camera.matrix);
+    for (size_t i = 0; i < 3; i++) { /* units to pixels on both sides */
+        inverse[6 + i] /= scale;
+        inverse[i * 3 + 2] *= scale;
+    }
+}
+
+void photo_find(unsigned char *to, const struct scene *s, const unsigned char *from, int width, int height)
+{
+    double m[9];
+
+    look_back(m, s, width / s->width);
+    for (int y = 0; y < height; y++) {
+        for (int x = 0; x < width; x++, to++) {
+            double px = x + 0.5, py = y + 0.5, w = 1 / (m[6] * px + m[7] * py + m[8]);
+            double u = (m[0] * px + m[1] * py + m[2]) * w, v = (m[3] * px + m[4] * py + m[5]) * w;
+            bool inside = u >= 0 && v >= 0 && u < width && v < height;
+
+            *to = inside ? from[(size_t)v * (size_t)width + (size_t)u] : 0;
+        }
+    }
+}
+
 struct layer {
     const unsigned char *data;
     ptrdiff_t stride;
@@ -306,11 +332,7 @@ void photo_take(struct image *im, const struct scene *s, cairo_surface_t *things
         b->column[x] = (struct column){ grain_place(&v.coarse, x), grain_place(&v.fine, x),
                                         (2.0F * (float)x - (float)im->width) / (float)im->width };
     v.column = b->column;
-    invert(v.inverse, s->camera.matrix);
-    for (size_t i = 0; i < 3; i++) { /* units to pixels on both sides */
-        v.inverse[6 + i] /= scale;
-        v.inverse[i * 3 + 2] *= scale;
-    }
+    look_back(v.inverse, s, scale);
     for (int y = 0; y < im->height; y++) expose_row(&v, y, b->pixel + (size_t)y * (size_t)im->width * 3);
     for (int i = 0; i < passes; i++) blur(b->pixel, im->width, im->height, s->camera.blur);
     develop(im, b->pixel, s->camera.noise, &d);

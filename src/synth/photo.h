@@ -25,6 +25,9 @@ struct photo_point photo_project(const struct camera *c, double x, double y);
 void photo_take(struct image *im, const struct scene *s, cairo_surface_t *things, cairo_surface_t *ground,
                 struct photo_scratch *b);
 
+/* Where things, pixels of what was drawn, are in the picture: to [height, width] from [height, width], 0 where nothing is. */
+void photo_find(unsigned char *to, const struct scene *s, const unsigned char *from, int width, int height);
+
 /* The pixels of a surface as they are. */
 void photo_copy(struct image *im, cairo_surface_t *surface);
 

@@ -17,6 +17,7 @@
 #include "core/file.h"
 #include "core/folder.h"
 #include "synth/world_files.h"
+#include "synth/world_masks.h"
 
 enum { SLOTS = 256 };
 
@@ -29,6 +30,7 @@ struct worker {
     struct painter *painter;
     struct question question;
     struct prose path;
+    float *plane; /* [side, side] of masks */
     pthread_t thread;
     bool started;
     enum status status;
@@ -99,6 +101,8 @@ static enum status make_scene(struct worker *k, size_t slot)
     if (st != STATUS_OK) return st;
     scene_texts_clear(texts);
     scene_texts_write(texts, &k->question, o, index, &s, &picture, name);
+    if (o->masks) st = scene_masks_write(texts, index, &s, k->painter, &picture.im, name, k->plane, &k->err);
+    if (st != STATUS_OK) return st;
     return scene_texts_failed(texts) ? err_no_memory(&k->err, "a scene's questions") : STATUS_OK;
 }
 
@@ -180,6 +184,9 @@ static enum status open_workers(struct world *w, struct err *e)
     for (int i = 0; i < w->o->threads && st == STATUS_OK; i++) {
         w->workers[i].world = w;
         st = painter_open(&w->workers[i].painter, w->o->side, e);
+        if (st != STATUS_OK || !w->o->masks) continue;
+        w->workers[i].plane = malloc((size_t)w->o->side * (size_t)w->o->side * sizeof(float));
+        if (w->workers[i].plane == NULL) st = err_no_memory(e, "masks");
     }
     return st;
 }
@@ -190,6 +197,7 @@ static void close_workers(struct world *w)
         painter_close(w->workers[i].painter);
         question_free(&w->workers[i].question);
         prose_free(&w->workers[i].path);
+        free(w->workers[i].plane);
     }
     for (size_t i = 0; w->slots != NULL && i < SLOTS; i++) scene_texts_free(&w->slots[i].texts);
     free(w->workers);

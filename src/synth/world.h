@@ -4,6 +4,7 @@
  *     OUT/meta.yaml                 the META list for training
  *     OUT/annotations/TASK.json     conversations in upstream's form, of one question each; or, of several questions about a picture
  *     OUT/annotations/mix.json      in a drawn order: less to compute, since the picture and the system's words come once
+ *     OUT/annotations/masks.json    each shape's and person's pixels, in COCO's form (world_masks.h), if they are asked for
  *     OUT/images/NNNNNN.png         vector drawings; .jpg: photos
  *     OUT/benchmarks.json           val and test: entries for `sphinx eval --task OUT/benchmarks.json --data OUT`,
  *     OUT/eval/TASK.json            and the questions, in the forms that eval's readers "unified" and "coco" know
@@ -33,12 +34,14 @@ struct world_options {
     bool task[TASK_COUNT]; /* which are wanted */
     size_t turns;          /* questions a conversation at most, 1 or more */
     bool patches;          /* conversations also tell what the patches show (patches.h) */
+    bool masks;            /* annotations/masks.json */
     int threads;           /* 1 or more */
     const struct report *report;
 };
 
 struct world_result {
     size_t n_questions[TASK_COUNT];
+    size_t n_masks;
 };
 
 /* Errors: as folder.h for `out`; NOT_FOUND (no fonts), IO (the disk is full, named), NO_MEMORY, CANCELLED. Nothing is left then. */

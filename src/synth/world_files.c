@@ -13,11 +13,16 @@
 #include <unistd.h>
 
 #include "core/file.h"
+#include "synth/world_masks.h"
 
 /* Conversations; records of the unified form, or COCO's annotations; COCO's images. */
 enum { LIST_RECORDS, LIST_TRUTH, LIST_IMAGES, LISTS };
 
 #define MIX "mix" /* the file of conversations about several tasks */
+
+#define MASKS "annotations/masks"
+
+static const char *const mask_lists[2] = { MASKS ".images", MASKS ".objects" };
 
 struct list {
     struct file_writer w;
@@ -29,7 +34,9 @@ struct world_files {
     char *folder;
     struct list list[TASK_COUNT][LISTS];
     struct list conversations; /* of several turns */
-    void *names[TASK_COUNT];   /* trees of malloc'ed texts */
+    struct list masks[2];      /* COCO's images and annotations of masks.json */
+    size_t n_masks;
+    void *names[TASK_COUNT]; /* trees of malloc'ed texts */
     size_t n[TASK_COUNT];
 };
 
@@ -73,11 +80,10 @@ static enum status list_open(struct world_files *f, enum task task, int kind, st
     return st;
 }
 
-static enum status open_conversations(struct world_files *f, struct err *e)
+static enum status open_named(struct world_files *f, struct list *l, const char *name, struct err *e)
 {
-    char *path = path_join(f->folder, "annotations/" MIX ".json");
-    enum status st =
-        path != NULL ? file_writer_open(&f->conversations.w, path, e) : err_no_memory(e, "a file's name");
+    char *path = path_join(f->folder, name);
+    enum status st = path != NULL ? file_writer_open(&l->w, path, e) : err_no_memory(e, "a file's name");
 
     free(path);
     return st;
@@ -142,17 +148,35 @@ static enum status put_text(struct file_writer *w, const char *text, struct err 
     return file_writer_put(w, text, strlen(text), e);
 }
 
-/* Appends a list's file, and removes it. */
-static enum status move_list(const struct world_files *f, enum task task, int kind, struct file_writer *w,
-                             struct err *e)
+/* Appends a list's file, and removes it. path NULL: no memory. */
+static enum status move_list(const char *path, struct file_writer *w, struct err *e)
 {
-    char *path = list_path(f, task, kind);
     struct file_map map = { 0 };
     enum status st = path != NULL ? file_map_open(&map, path, e) : err_no_memory(e, "a file's name");
 
     if (st == STATUS_OK) st = file_writer_put(w, map.data, map.size, e);
     file_map_close(&map);
     if (path != NULL) unlink(path);
+    return st;
+}
+
+/* COCO's file: three lists in one. `path` is freed; a path that is NULL: no memory. */
+static enum status join_lists(char *path, const char *images, const struct prose *categories,
+                              const char *objects, struct err *e)
+{
+    struct file_writer w = { 0 };
+    enum status st = path != NULL ? file_writer_open(&w, path, e) : err_no_memory(e, "a file's name");
+
+    if (st == STATUS_OK && categories->failed) st = err_no_memory(e, "the names of categories");
+    if (st == STATUS_OK) st = put_text(&w, "{\"images\": ", e);
+    if (st == STATUS_OK) st = move_list(images, &w, e);
+    if (st == STATUS_OK) st = put_text(&w, ", \"categories\": [\n", e);
+    if (st == STATUS_OK) st = put_text(&w, prose_text(categories), e);
+    if (st == STATUS_OK) st = put_text(&w, "\n], \"annotations\": ", e);
+    if (st == STATUS_OK) st = move_list(objects, &w, e);
+    if (st == STATUS_OK) st = put_text(&w, "}\n", e);
+    if (st == STATUS_OK) st = file_writer_commit(&w, e);
+    file_writer_abort(&w);
     free(path);
     return st;
 }
@@ -160,23 +184,29 @@ static enum status move_list(const struct world_files *f, enum task task, int ki
 static enum status join_coco(const struct world_files *f, enum task task, struct err *e)
 {
     struct prose names = { 0 };
-    struct file_writer w = { 0 };
-    char *path = file_path(f, "eval", task, ".json");
-    enum status st = path != NULL ? file_writer_open(&w, path, e) : err_no_memory(e, "a file's name");
+    char *images = list_path(f, task, LIST_IMAGES), *objects = list_path(f, task, LIST_TRUTH);
+    enum status st;
 
     twalk_r(f->names[task], write_name, &names);
-    if (st == STATUS_OK && names.failed) st = err_no_memory(e, "the names of categories");
-    if (st == STATUS_OK) st = put_text(&w, "{\"images\": ", e);
-    if (st == STATUS_OK) st = move_list(f, task, LIST_IMAGES, &w, e);
-    if (st == STATUS_OK) st = put_text(&w, ", \"categories\": [\n", e);
-    if (st == STATUS_OK) st = put_text(&w, prose_text(&names), e);
-    if (st == STATUS_OK) st = put_text(&w, "\n], \"annotations\": ", e);
-    if (st == STATUS_OK) st = move_list(f, task, LIST_TRUTH, &w, e);
-    if (st == STATUS_OK) st = put_text(&w, "}\n", e);
-    if (st == STATUS_OK) st = file_writer_commit(&w, e);
-    file_writer_abort(&w);
+    st = join_lists(file_path(f, "eval", task, ".json"), images, &names, objects, e);
+    free(images);
+    free(objects);
     prose_free(&names);
-    free(path);
+    return st;
+}
+
+static enum status join_masks(struct world_files *f, struct err *e)
+{
+    struct prose names = { 0 };
+    char *lists[2] = { path_join(f->folder, mask_lists[0]), path_join(f->folder, mask_lists[1]) };
+    enum status st = list_end(&f->masks[0], e);
+
+    masks_categories_write(&names);
+    if (st == STATUS_OK) st = list_end(&f->masks[1], e);
+    if (st == STATUS_OK) st = join_lists(path_join(f->folder, MASKS ".json"), lists[0], &names, lists[1], e);
+    free(lists[0]);
+    free(lists[1]);
+    prose_free(&names);
     return st;
 }
 
@@ -282,7 +312,10 @@ enum status world_files_open(struct world_files **files, const char *folder, con
             if (is_wanted(o, t, kind)) st = list_open(f, t, kind, e);
         }
     }
-    return st == STATUS_OK && o->turns > 1 ? open_conversations(f, e) : st;
+    if (st == STATUS_OK && o->turns > 1) st = open_named(f, &f->conversations, "annotations/" MIX ".json", e);
+    for (int i = 0; i < 2 && st == STATUS_OK && o->masks; i++)
+        st = open_named(f, &f->masks[i], mask_lists[i], e);
+    return st;
 }
 
 enum status world_files_put(struct world_files *f, const struct scene_texts *texts, struct err *e)
@@ -296,7 +329,11 @@ enum status world_files_put(struct world_files *f, const struct scene_texts *tex
         if (st == STATUS_OK) st = list_put(&f->list[t][LIST_IMAGES], &texts->image[t], e);
         if (st == STATUS_OK) st = add_names(&f->names[t], &texts->names[t], e);
     }
-    return st == STATUS_OK ? list_put(&f->conversations, &texts->conversations, e) : st;
+    if (st == STATUS_OK) st = list_put(&f->conversations, &texts->conversations, e);
+    if (st != STATUS_OK || !f->o->masks) return st;
+    f->n_masks += texts->n_masks;
+    st = list_put(&f->masks[0], &texts->masks_image, e);
+    return st == STATUS_OK ? list_put(&f->masks[1], &texts->masks, e) : st;
 }
 
 /* A task of which no scene had a question has no files. */
@@ -320,9 +357,11 @@ enum status world_files_finish(struct world_files *f, struct world_result *resul
 
     for (enum task t = 0; t < TASK_COUNT && st == STATUS_OK; t++) st = end_task(f, t, e);
     if (st == STATUS_OK && f->o->turns > 1) st = list_end(&f->conversations, e);
+    if (st == STATUS_OK && f->o->masks) st = join_masks(f, e);
     if (st == STATUS_OK) st = write_meta(f, e);
     if (st == STATUS_OK && f->o->split != SPLIT_TRAIN) st = write_benchmarks(f, e);
     memcpy(result->n_questions, f->n, sizeof f->n);
+    result->n_masks = f->n_masks;
     return st;
 }
 
@@ -334,6 +373,7 @@ void world_files_close(struct world_files *f)
         tdestroy(f->names[t], free);
     }
     file_writer_abort(&f->conversations.w);
+    for (int i = 0; i < 2; i++) file_writer_abort(&f->masks[i].w);
     free(f->folder);
     free(f);
 }

@@ -229,7 +229,7 @@ bool scene_texts_failed(const struct scene_texts *texts)
             texts->names[task].failed)
             return true;
     }
-    return texts->conversations.failed;
+    return texts->conversations.failed || texts->masks.failed || texts->masks_image.failed;
 }
 
 void scene_texts_clear(struct scene_texts *texts)
@@ -242,6 +242,8 @@ void scene_texts_clear(struct scene_texts *texts)
         texts->n[task] = 0;
     }
     prose_clear(&texts->conversations);
+    prose_clear(&texts->masks);
+    prose_clear(&texts->masks_image);
 }
 
 void scene_texts_free(struct scene_texts *texts)
@@ -253,4 +255,6 @@ void scene_texts_free(struct scene_texts *texts)
         prose_free(&texts->names[task]);
     }
     prose_free(&texts->conversations);
+    prose_free(&texts->masks);
+    prose_free(&texts->masks_image);
 }

@@ -15,6 +15,8 @@ struct scene_texts {
     struct prose truth[TASK_COUNT];  /* records of the unified form; COCO's annotations */
     struct prose image[TASK_COUNT];  /* COCO's images */
     struct prose names[TASK_COUNT];  /* COCO's categories in truth, a line each, perhaps repeated */
+    size_t n_masks;
+    struct prose masks, masks_image; /* COCO's annotations and images of annotations/masks.json */
 };
 
 /* texts are empty. What is out of memory says so (scene_texts_failed). `name` is the image's file, `index` the scene's. */

@@ -1,4 +1,3 @@
 sphinx_test(segment sam LINK sphinx_segment)
 sphinx_test(segment sam_convert LINK sphinx_segment)
 sphinx_test(segment segmenter LINK sphinx_segment)
-sphinx_test(segment mask_rle LINK sphinx_segment)

@@ -214,6 +214,101 @@ static void test_same(void **state)
     painter_close(p);
 }
 
+/* In black but for a person's skin, on a light ground, and without what hides edges. */
+static void make_plain(struct scene *s)
+{
+    s->kind = SCENE_OBJECTS;
+    s->ground = GROUND_CREAM;
+    s->chart = (struct chart){ 0 };
+    s->camera.light = s->camera.blur = s->camera.noise = s->camera.grain = s->camera.shadow = 0;
+    s->camera.ambient = 1;
+    s->camera.n_clutter = 0;
+    for (size_t i = 0; i < s->n_items; i++) {
+        s->items[i].color = s->items[i].trousers = COLOR_BLACK;
+        s->items[i].texture = TEXTURE_PLAIN;
+    }
+}
+
+/* An item alone has the pixels in which the picture differs from the empty one; what is half covered may fall on either side. */
+static void check_owner(struct painter *p, const struct scene *scene, size_t i)
+{
+    const unsigned char *owner;
+    struct scene s = *scene;
+    struct picture picture;
+    struct pixels empty;
+    struct err e = { 0 };
+    size_t n, both = 0, any = 0;
+
+    make_plain(&s);
+    s.n_items = 0;
+    assert_int_equal(painter_paint(p, &s, &picture, &e), STATUS_OK);
+    keep(&empty, &picture.im);
+    s.items[0] = s.items[i];
+    s.n_items = 1;
+    assert_int_equal(painter_paint(p, &s, &picture, &e), STATUS_OK);
+    assert_int_equal(painter_owners(p, &s, &owner, &e), STATUS_OK);
+    n = (size_t)picture.im.width * (size_t)picture.im.height;
+    for (size_t k = 0; k < n; k++) {
+        int difference = 0;
+        bool changed;
+
+        for (size_t c = 0; c < 3; c++) difference += abs(picture.im.rgb[3 * k + c] - empty.rgb[3 * k + c]);
+        changed =
+            difference > (s.items[0].kind == ITEM_PERSON ? 64 : 300); /* half a pixel of skin, of black */
+        assert_true(owner[k] <= 1);
+        both += changed && owner[k] == 1;
+        any += changed || owner[k] == 1;
+    }
+    assert_true(scene->items[i].kind == ITEM_TEXT ? both == 0 : (double)both >= 0.9 * (double)any);
+    free(empty.rgb);
+}
+
+static void test_owners(void **state)
+{
+    struct painter *p;
+    struct err e = { 0 };
+
+    (void)state;
+    assert_int_equal(painter_open(&p, 224, &e), STATUS_OK);
+    for (uint64_t i = 0; i < 16; i++) {
+        struct scene s;
+
+        scene_draw(&s, 3, SPLIT_TRAIN, i, i % 2 == 1);
+        for (size_t k = 0; k < s.n_items; k++) check_owner(p, &s, k);
+    }
+    painter_close(p);
+}
+
+/* What is behind something has only what is seen of it. */
+static void test_owners_behind(void **state)
+{
+    const unsigned char *owner;
+    size_t count[2][3] = { { 0 } };
+    struct painter *p;
+    struct scene s;
+    struct err e = { 0 };
+
+    (void)state;
+    assert_int_equal(painter_open(&p, 112, &e), STATUS_OK);
+    scene_draw_of(&s, 1u << SCENE_OBJECTS, 3, SPLIT_TRAIN, 0, false);
+    make_plain(&s);
+    s.items[0] = s.items[1] =
+        (struct item){ .shape = SHAPE_SQUARE, .x = 50, .y = 50, .size = 40, .behind = -1 };
+    s.items[1].x = 60;
+    for (size_t n = 1; n <= 2; n++) {
+        s.n_items = n;
+        assert_int_equal(painter_owners(p, &s, &owner, &e), STATUS_OK);
+        for (size_t i = 0; i < (size_t)lrint(s.width) * (size_t)lrint(s.height); i++)
+            count[n - 1][owner[i]]++;
+        assert_int_equal(owner[50 * lrint(s.width) + 60], n);
+        assert_int_equal(owner[50 * lrint(s.width) + 42], 1);
+    }
+    assert_int_equal(count[0][2], 0);
+    assert_int_equal(count[1][2], count[0][1]);
+    assert_true(count[1][1] > 0 && count[1][1] < count[0][1] / 2);
+    painter_close(p);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
@@ -222,6 +317,8 @@ int main(void)
         cmocka_unit_test(test_letters),
         cmocka_unit_test(test_joints),
         cmocka_unit_test(test_same),
+        cmocka_unit_test(test_owners),
+        cmocka_unit_test(test_owners_behind),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -17,6 +17,7 @@ static struct world_options options(const char *out, int threads)
                                .split = SPLIT_TEST,
                                .side = 64,
                                .turns = 1,
+                               .masks = true,
                                .threads = threads };
 
     for (enum task t = 0; t < TASK_COUNT; t++) o.task[t] = true;
@@ -105,6 +106,38 @@ static void check_truth(const struct scratch *s, enum task task, size_t n)
     json_decref(root);
 }
 
+/* Every mask is of an image and a category, within its box, which is within the image; and there are all kinds. */
+static void check_masks(const struct scratch *s, size_t n)
+{
+    json_t *root = read_json(s, "annotations", "masks"), *images = json_object_get(root, "images"), *mask;
+    json_t *masks = json_object_get(root, "annotations");
+    bool seen[SHAPE_COUNT + 2] = { false };
+    size_t i;
+
+    assert_int_equal(json_array_size(masks), n);
+    assert_int_equal(json_array_size(images), 300);
+    assert_int_equal(json_array_size(json_object_get(root, "categories")), SHAPE_COUNT + 1);
+    json_array_foreach(masks, i, mask)
+    {
+        json_int_t image, category, area, size[2], box[4];
+        const char *counts;
+
+        assert_int_equal(json_unpack(mask, "{s:I, s:I, s:I, s:[I, I, I, I], s:{s:[I, I], s:s}}", "image_id",
+                                     &image, "category_id", &category, "area", &area, "bbox", &box[0],
+                                     &box[1], &box[2], &box[3], "segmentation", "size", &size[0], &size[1],
+                                     "counts", &counts),
+                         0);
+        assert_true(image >= 0 && image < 300 && category >= 1 && category <= SHAPE_COUNT + 1);
+        assert_int_equal(json_integer_value(json_object_get(json_array_get(images, (size_t)image), "height")),
+                         size[0]);
+        assert_true(box[0] >= 0 && box[1] >= 0 && box[0] + box[2] <= size[1] && box[1] + box[3] <= size[0]);
+        assert_true(area > 0 && area <= box[2] * box[3] && counts[0] != '\0');
+        seen[category] = true;
+    }
+    for (size_t k = 1; k <= SHAPE_COUNT + 1; k++) assert_true(seen[k]);
+    json_decref(root);
+}
+
 static void test_files(void **state)
 {
     struct world_result one, three;
@@ -132,6 +165,8 @@ static void test_files(void **state)
         snprintf(name, sizeof name, "images/%06u.%s", i, i % 2 == 1 ? "jpg" : "png");
         compare(&s, name);
     }
+    compare(&s, "annotations/masks.json");
+    check_masks(&s, one.n_masks);
     compare(&s, "meta.yaml");
     compare(&s, "benchmarks.json");
     scratch_close(&s);

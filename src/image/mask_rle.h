@@ -7,8 +7,8 @@
  *
  * Byte for byte what pycocotools' encode gives: its `counts`, beside "size": [height, width].
  */
-#ifndef SPHINX_SEGMENT_MASK_RLE_H
-#define SPHINX_SEGMENT_MASK_RLE_H
+#ifndef SPHINX_IMAGE_MASK_RLE_H
+#define SPHINX_IMAGE_MASK_RLE_H
 
 #include <stddef.h>
 

@@ -1,5 +1,5 @@
 /* mask_rle.c - see mask_rle.h. Columns are read a few at a time: the numbers of one row that share a cache line. */
-#include "segment/mask_rle.h"
+#include "image/mask_rle.h"
 
 #include <stdbool.h>
 #include <stdint.h>

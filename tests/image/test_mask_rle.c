@@ -1,5 +1,5 @@
 /* test_mask_rle.c - masks as COCO's text, against what pycocotools 2.0.11 writes for them. */
-#include "segment/mask_rle.h"
+#include "image/mask_rle.h"
 
 #include <setjmp.h>
 #include <stdarg.h>
