@@ -83,3 +83,43 @@ enum status mask_rle_text(const float *logits, int width, int height, char **tex
     *text = w.text;
     return STATUS_OK;
 }
+
+/* ---- reading --------------------------------------------------------------------------------------------------- */
+
+/* The next number of the text, which goes on behind it. False: there is none, or it is larger than any picture. */
+static bool take(const char **text, int64_t *x)
+{
+    unsigned shift = 0;
+    int group;
+
+    *x = 0;
+    do {
+        if (**text < '0' || **text >= '0' + 2 * GROUP_MORE || shift >= COUNT_GROUPS * GROUP_BITS - GROUP_BITS)
+            return false;
+        group = *(*text)++ - '0';
+        *x |= (int64_t)(group & (GROUP_MORE - 1)) << shift;
+        shift += GROUP_BITS;
+    } while ((group & GROUP_MORE) != 0);
+    if ((group & (GROUP_MORE >> 1)) != 0) *x -= (int64_t)1 << shift;
+    return true;
+}
+
+enum status mask_rle_read(unsigned char *mask, int width, int height, const char *text, struct err *e)
+{
+    const int64_t all = (int64_t)width * height;
+    int64_t before[2] = { 0, 0 }, at = 0, x;
+    unsigned char set = 0;
+
+    for (size_t n = 0; *text != '\0'; n++, set = !set) {
+        if (!take(&text, &x) || x > all || x < -all)
+            return err_set(e, STATUS_BAD_FORMAT, "a mask's run %zu is no number of pixels", n + 1);
+        if (n > 2) x += before[0];
+        if (x < 0 || x > all - at)
+            return err_set(e, STATUS_BAD_FORMAT, "a mask's runs go beyond its %d x %d pixels", width, height);
+        before[0] = before[1];
+        before[1] = x;
+        for (; x > 0; x--, at++) mask[(size_t)(at % height) * (size_t)width + (size_t)(at / height)] = set;
+    }
+    if (at == all) return STATUS_OK;
+    return err_set(e, STATUS_BAD_FORMAT, "a mask's runs end before its %d x %d pixels", width, height);
+}

@@ -19,4 +19,7 @@
 enum status mask_rle_text(const float *logits, int width, int height, char **text, size_t *area,
                           struct err *e);
 
+/* The way back: mask [height, width], row by row, 1 where it is set. BAD_FORMAT: other characters, or runs that do not come to the pixels. */
+enum status mask_rle_read(unsigned char *mask, int width, int height, const char *text, struct err *e);
+
 #endif

@@ -177,6 +177,22 @@ double cross_entropy(struct ctx *c, struct tensor *logits, const int32_t *target
  * into logits' gradient, if it has one; counts have none.   logits [T, E] */
 double load_balance(struct ctx *c, struct tensor *logits, const int32_t *choice, int k, double weight);
 
+/* How far a mask, row `row` of logits [masks, N], is from the true one, whose cells belong to it by truth[i], 0 .. 1 (Kirillov et al. 2023):
+ *
+ *   loss = 20 focal + dice       p = sigmoid(logit)
+ *   focal = mean_i -(t a (1-p)^2 log p + (1-t) (1-a) p^2 log(1-p)), a = 1/4 (Lin et al. 2017)
+ *   dice  = 1 - (2 sum p t + 1) / (sum p + sum t + 1)
+ *
+ * and the intersection over union of where logit > 0 and where t > 1/2; both empty: 1. `weight` times the loss's gradient is added to the row's,
+ * if there is one. */
+struct mask_match {
+    double loss, iou;
+};
+struct mask_match mask_loss(struct ctx *c, struct tensor *logits, int64_t row, const float *truth,
+                            double weight);
+/* (x[0, column] - target)^2, and `weight` times its gradient into x's, if it has one. */
+double squared_error(struct ctx *c, struct tensor *x, int64_t column, double target, double weight);
+
 /* ---- maps -------------------------------------------------------------------------------------------------- */
 
 /* Non-overlapping patches of a stack of maps -> [V*(H/patch)*(W/patch), C*patch*patch], see backend.h. `linear` of it with

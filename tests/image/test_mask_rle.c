@@ -14,6 +14,7 @@ enum { SIDE_MAX = 300 };
 static void check(int height, int width, bool (*set)(int x, int y), size_t area, const char *want)
 {
     static float logits[SIDE_MAX * SIDE_MAX];
+    static unsigned char again[SIDE_MAX * SIDE_MAX];
     struct err e = { 0 };
     size_t n = 0;
     char *text;
@@ -23,6 +24,9 @@ static void check(int height, int width, bool (*set)(int x, int y), size_t area,
     assert_int_equal(mask_rle_text(logits, width, height, &text, &n, &e), STATUS_OK);
     assert_string_equal(text, want);
     assert_int_equal(n, area);
+    assert_int_equal(mask_rle_read(again, width, height, text, &e), STATUS_OK);
+    for (int y = 0; y < height; y++)
+        for (int x = 0; x < width; x++) assert_int_equal(again[y * width + x], set(x, y));
     free(text);
 }
 
@@ -62,9 +66,26 @@ static void equals_pycocotools(void **state)
     check(3, 4, all, 12, "0<");
 }
 
+/* Of 4 x 3 pixels: other characters, a number without end, too many digits, runs that are too long, too short or less than nothing. */
+static void refuses(void **state)
+{
+    static const char *const texts[] = {
+        "", " ", "0<p", "<\n", "P", "PPPPPPPPPPPPPPPPPPPP0", "=", ";", "1111", "0O", "1112000000000A", "m0"
+    };
+    unsigned char mask[12];
+
+    (void)state;
+    for (size_t i = 0; i < sizeof texts / sizeof *texts; i++) {
+        struct err e = { 0 };
+
+        assert_int_equal(mask_rle_read(mask, 3, 4, texts[i], &e), STATUS_BAD_FORMAT);
+        assert_true(e.text[0] != '\0');
+    }
+}
+
 int main(void)
 {
-    const struct CMUnitTest tests[] = { cmocka_unit_test(equals_pycocotools) };
+    const struct CMUnitTest tests[] = { cmocka_unit_test(equals_pycocotools), cmocka_unit_test(refuses) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

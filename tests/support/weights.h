@@ -22,6 +22,7 @@
 struct weights {
     struct arena arena;
     uint64_t seed;
+    float step;      /* of the differences, for networks that are far from straight; 0: 1e-2 */
     int rank, ranks; /* of a split model: each rank keeps its slice of the same full weights */
     struct named_weight {
         char name[160];
@@ -165,7 +166,7 @@ static inline double weights_loss(struct ctx *c, forward_function forward, void 
 static inline void weights_check_gradients(struct ctx *c, struct weights *w, forward_function forward,
                                            void *user, double tolerance)
 {
-    const float step = 1e-2f;
+    const float step = w->step > 0 ? w->step : 1e-2f;
     double loss = weights_loss(c, forward, user, true), floor_ = 2e-6 * (1 + fabs(loss)) / (double)step;
 
     for (size_t i = 0; i < w->n; i++) {

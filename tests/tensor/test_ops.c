@@ -300,6 +300,52 @@ static void test_load_balance(void **state)
     arena_free(&arena);
 }
 
+/* The gradients of the second of T masks, half of whose true cells are shares; the others have none. And what is known: a mask that is
+ * right costs nothing, an empty one its dice. */
+static void test_mask_loss(void **state)
+{
+    const double weight = 0.7, step = 1e-3;
+    struct arena arena = { 0 };
+    struct tape tape = { NULL };
+    float truth[N];
+    struct mask_match m;
+    struct weights w;
+    struct inputs u;
+    struct ctx c;
+
+    (void)state;
+    open_inputs(&u, &w, &c, &arena);
+    c.tape = &tape;
+    for (int i = 0; i < N; i++) truth[i] = i % 2 == 0 ? (float)(i % 3) / 2 : 1;
+    m = mask_loss(&c, &u.other, 1, truth, weight);
+    assert_true(m.loss > 0 && m.iou >= 0 && m.iou <= 1);
+    for (int i = 0; i < T * N; i++) {
+        struct tensor plain = u.other;
+        float *x = tensor_f32(&u.other) + i, was = *x, dx = u.other.grad[i];
+        double up, down;
+
+        plain.grad = NULL;
+        *x = was + (float)step;
+        up = mask_loss(&c, &plain, 1, truth, weight).loss;
+        *x = was - (float)step;
+        down = mask_loss(&c, &plain, 1, truth, weight).loss;
+        *x = was;
+        assert_true(fabs(weight * (up - down) / (2 * step) - (double)dx) < 1e-4 * weight);
+        assert_true((dx != 0) == (i / N == 1));
+    }
+    u.other.grad = NULL;
+    for (int i = 0; i < N; i++) tensor_f32(&u.other)[i] = (truth[i] = i < 3) != 0 ? 90.0f : -90.0f;
+    m = mask_loss(&c, &u.other, 0, truth, 0);
+    assert_true(m.loss >= 0 && m.loss < 1e-9 && m.iou == 1);
+    for (int i = 0; i < N; i++) tensor_f32(&u.other)[i] = -1000; /* three cells that are missed by 1000 */
+    m = mask_loss(&c, &u.other, 0, truth, 0);
+    assert_true(fabs(m.loss - (20 * 0.25 * 3 * 1000 / N + 1 - 1.0 / 4)) < 1e-6 && m.iou == 0);
+    assert_true(fabs(squared_error(&c, &u.other, 1, -998, 1) - 4) < 1e-9);
+    weights_free(&w);
+    ctx_free(&c);
+    arena_free(&arena);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(test_products),
@@ -308,7 +354,8 @@ int main(void)
                                         cmocka_unit_test(test_blocks),
                                         cmocka_unit_test(test_attention_weights),
                                         cmocka_unit_test(test_dropout),
-                                        cmocka_unit_test(test_load_balance) };
+                                        cmocka_unit_test(test_load_balance),
+                                        cmocka_unit_test(test_mask_loss) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
