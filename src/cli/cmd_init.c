@@ -1,4 +1,4 @@
-/* cmd_init.c - a checkpoint of random weights (model/synthetic.h). */
+/* cmd_init.c - a checkpoint of random weights (model/synthetic.h, segment/sam_random.h). */
 #include <string.h>
 
 #include "cli/commands.h"
@@ -7,6 +7,7 @@
 #include "cli/progress_bar.h"
 #include "core/report.h"
 #include "model/synthetic.h"
+#include "segment/sam_random.h"
 
 static enum dtype dtype_named(const char *name)
 {
@@ -14,6 +15,18 @@ static enum dtype dtype_named(const char *name)
 
     dtype_find(name, &t); /* the parser has let only known ones through */
     return t;
+}
+
+static int init_segmenter(const struct settings *s)
+{
+    struct sam_config k;
+    struct err e = { 0 };
+
+    if (sam_random_config(&k, s->sam_sizes, &e) != STATUS_OK ||
+        sam_random_write(s->operands.item[0], &k, s->ask.seed, &e) != STATUS_OK)
+        return fail("%s", e.text);
+    if (!s->quiet) message("written: %s", s->operands.item[0]);
+    return CODE_OK;
 }
 
 int cmd_init(struct settings *s)
@@ -32,6 +45,7 @@ int cmd_init(struct settings *s)
     struct err e = { 0 };
     enum status st;
 
+    if (s->sam_sizes != NULL) return init_segmenter(s);
     if (o.llama_type == NULL)
         return usage_error(s->command, "--llama-type TYPE is missing: which variant is it to be?");
     if (o.safetensors && o.shards > 1)

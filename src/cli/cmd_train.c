@@ -76,6 +76,8 @@ static void on_validated(void *user, const struct validation_result *r)
         size += (size_t)snprintf(text + size, sizeof text - size, "%s%s %.4g", i > 0 ? ", " : " (",
                                  r->types[i].name, r->types[i].loss);
     progress_bar_clear(&t->bar);
+    if (r->n_masks > 0)
+        size = (size_t)snprintf(text, sizeof text, " (IoU %.4g of %zu masks", r->iou, r->n_masks);
     message("after step %zu: validation loss %.4g%s%s", r->step, r->loss, text, size > 0 ? ")" : "");
 }
 

@@ -273,6 +273,8 @@ const struct option option_rows[] = {
       "score with upstream's slips, to compare" },
     { "--all", "", OPTION_ON, AT(all), NULL, NULL, 0, 0, BIT(DUMP), GROUP_OUTPUT,
       "every named intermediate, each layer's included" },
+    { "--segmenter", "", OPTION_TEXT, AT(sam_sizes), "SIZES", NULL, 0, 0, BIT(INIT), GROUP_MODEL,
+      "a SAM instead, one file: SIDE,WIDTH,LAYERS,DIM such as 256,96,4,64" },
     { "--to-train", "", OPTION_ON, AT(to_train), NULL, NULL, 0, 0, BIT(INIT), GROUP_MODEL,
       "numbers to learn from, rather than to measure speed with" },
     { "--safetensors", "", OPTION_ON, AT(safetensors), NULL, NULL, 0, 0, WRITES, GROUP_OUTPUT,

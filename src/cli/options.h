@@ -73,7 +73,7 @@ struct settings {
     int port, parallel, queue, connections, timeout, timeout_read, timeout_drain, max_tokens;
     size_t body_max;
     struct text_list api_keys, origins, allowed_hosts;
-    const char *sam, *masks;
+    const char *sam, *masks, *sam_sizes;
     const char *mask_out; /* of segment */
     struct text_list boxes, points;
 };

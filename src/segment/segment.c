@@ -178,12 +178,17 @@ enum status segment_picture(struct segmenter *s, const struct image *im, struct 
 
 /* ---- masks ------------------------------------------------------------------------------------------------- */
 
+double segment_scale(int length, int longest, int side)
+{
+    return (double)shown(length, longest, side) / length;
+}
+
 /* From pixels of the picture to those of the square. */
 static float to_square(const struct segmenter *s, float at, int length)
 {
-    int seen = shown(length, longest_of(s->picture->width, s->picture->height), square_side(s));
+    int longest = longest_of(s->picture->width, s->picture->height);
 
-    return (float)((double)at * ((double)seen / length));
+    return (float)((double)at * segment_scale(length, longest, square_side(s)));
 }
 
 /* Not so far away that its code would be no number. */
@@ -233,11 +238,10 @@ static enum status check_finite(const struct sam_masks *m, struct err *e)
                   : err_set(e, STATUS_NUMERIC, "the mask is not of finite numbers: are SAM's weights?");
 }
 
-/* Logits of the map to those of the picture. */
-static enum status enlarge(const struct segmenter *s, const float *low, float *logits, struct err *e)
+enum status segment_enlarge(float *logits, int width, int height, const float *low,
+                            const struct sam_config *k, struct err *e)
 {
-    int side = square_side(s), map = SAM_UPSCALE * s->file.sam.config.grid;
-    int width = s->picture->width, height = s->picture->height, longest = longest_of(width, height);
+    int side = k->patch * k->grid, map = SAM_UPSCALE * k->grid, longest = longest_of(width, height);
     float *square = malloc((size_t)side * (size_t)side * sizeof *square);
 
     if (square == NULL) return err_no_memory(e, "a mask");
@@ -269,7 +273,9 @@ enum status segment_mask(struct segmenter *s, const struct sam_prompt *p, float 
     }
     st = outcome(s, e);
     if (st == STATUS_OK) st = check_finite(&masks, e);
-    if (st == STATUS_OK) st = enlarge(s, tensor_f32(masks.logits), logits, e);
+    if (st == STATUS_OK)
+        st = segment_enlarge(logits, s->picture->width, s->picture->height, tensor_f32(masks.logits),
+                             &sam->config, e);
     if (st == STATUS_OK && iou != NULL) *iou = tensor_f32(masks.iou)[0];
     scope_end(&s->c, mark);
     return st;

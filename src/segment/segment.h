@@ -59,5 +59,10 @@ enum status segment_mask(struct segmenter *s, const struct sam_prompt *p, float 
 
 /* The picture made ready, as the encoder takes it: pixels [3, side, side]. */
 enum status segment_pixels(float *pixels, const struct image *im, int side, struct err *e);
+/* How much larger a picture's side of `length` is in that square; `longest` is that of its sides. */
+double segment_scale(int length, int longest, int side);
+/* A mask of the decoder, `low` [4g, 4g], in pixels of a picture: logits [height, width]. */
+enum status segment_enlarge(float *logits, int width, int height, const float *low,
+                            const struct sam_config *k, struct err *e);
 
 #endif

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "core/folder.h"
-#include "train/run_model.h"
 #include "train/run_plot.h"
 #include "train/run_state.h"
 
@@ -257,7 +256,7 @@ enum status run_files_save(struct trainer *t, char **path, struct err *e)
     enum status st;
 
     *path = path_join(t->config->output_dir, mark_name(mark_of(t), name));
-    st = *path != NULL ? run_model_write(t, *path, e) : err_no_memory(e, "a checkpoint");
+    st = *path != NULL ? t->kind->write(t, *path, e) : err_no_memory(e, "a checkpoint");
     if (st == STATUS_OK) st = draw(t, e);
     if (st == STATUS_OK) st = remove_oldest(t, e);
     if (st == STATUS_OK) return st;
@@ -282,7 +281,7 @@ enum status run_files_check_space(struct trainer *t, struct err *e)
     double n = checkpoints_made(t), each, needed;
     uint64_t bytes, left;
     struct marks all;
-    enum status st = run_model_bytes(t, &bytes, e);
+    enum status st = t->kind->bytes(t, &bytes, e);
 
     if (st == STATUS_OK) st = file_space_left(c->output_dir, &left, e);
     if (st == STATUS_OK) st = marks_read(&all, c->output_dir, e);

@@ -45,6 +45,7 @@ static const struct key keys[] = {
     { "META", KEY_META, 0, 0, 0, NULL, 0 },
     { "model", KEY_PATHS, AT(model), 0, 0, NULL, 0 },
     { "pretrained_path", KEY_PATHS, AT(model), 0, 0, NULL, 0 },
+    { "segmenter", KEY_PATH, AT(segmenter), 0, 0, NULL, 0 },
     { "llama_type", KEY_TEXT, AT(llama_type), 0, 0, NULL, 0 },
     { "llama_config", KEY_PATH, AT(llama_config), 0, 0, NULL, 0 },
     { "tokenizer_path", KEY_PATH, AT(tokenizer_path), 0, 0, NULL, 0 },
@@ -73,6 +74,7 @@ static const struct key keys[] = {
     { "patch_loss", KEY_NUMBER, AT(patch_loss), 0, 1e3, NULL, 0 },
     { "qformer_dropout", KEY_NUMBER, AT(qformer_dropout), 0, 0.99, NULL, 0 },
     { "weight_decay", KEY_NUMBER, AT(weight_decay), 0, 1e3, NULL, 0 },
+    { "prompts", KEY_SIZE, AT(prompts), 1, 1024, NULL, 0 },
     { "max_words", KEY_SIZE, AT(max_words), 1, 1 << 20, NULL, 0 },
     { "image_transform", KEY_CHOICE, AT(image_transform), 0, 0, views, TRAIN_VIEWS },
     { "precision", KEY_CHOICE, AT(precision), 0, 0, precisions, TRAIN_PRECISIONS },
@@ -103,6 +105,7 @@ static const struct train_config defaults = {
     .lr = 2e-5,
     .clip_grad = 8,
     .patch_loss = 1,
+    .prompts = 8,
     .max_words = 2048,
     .num_workers = 2,
     .feature_cache = 1024,
@@ -319,6 +322,26 @@ static enum status check_mix(const struct reading *r, struct err *e)
     return STATUS_OK;
 }
 
+static enum status check_what_learns(const struct reading *r, struct err *e)
+{
+    const struct train_config *c = r->config;
+
+    if (c->model.n == 0 && c->segmenter == NULL)
+        return err_set(e, STATUS_BAD_FORMAT, "%s: no key \"model\" says what to train", r->path);
+    if (c->model.n > 0 && c->segmenter != NULL)
+        return err_set(e, STATUS_BAD_FORMAT,
+                       "%s: \"model\" and \"segmenter\" both say what to train: leave one out", r->path);
+    if (c->segmenter == NULL) return STATUS_OK;
+    if (c->precision == TRAIN_BF16)
+        return err_set(e, STATUS_BAD_FORMAT,
+                       "%s: a segmenter is small and learns in float32: say \"precision: f32\"", r->path);
+    if (train_config_adapts(c) || c->only_save_trainable || c->mix.n > 0)
+        return err_set(
+            e, STATUS_BAD_FORMAT,
+            "%s: adapters, \"only_save_trainable\" and \"mix\" are for models, not for a segmenter", r->path);
+    return STATUS_OK;
+}
+
 static enum status check(struct reading *r, struct err *e)
 {
     struct train_config *c = r->config;
@@ -326,8 +349,8 @@ static enum status check(struct reading *r, struct err *e)
 
     if (st != STATUS_OK) return st;
     if (c->data_config == NULL && r->has_meta) c->data_config = r->path;
-    if (c->model.n == 0)
-        return err_set(e, STATUS_BAD_FORMAT, "%s: no key \"model\" says what to train", r->path);
+    st = check_what_learns(r, e);
+    if (st != STATUS_OK) return st;
     if (c->data_config == NULL)
         return err_set(e, STATUS_BAD_FORMAT,
                        "%s: neither a key \"data_config\" nor META says what to learn from", r->path);

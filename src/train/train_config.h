@@ -35,7 +35,8 @@ struct config_mix {
 };
 
 struct train_config {
-    struct config_list model;                               /* paths, at least one */
+    struct config_list model; /* paths; none: a segmenter learns */
+    const char *segmenter;    /* file of a SAM that learns instead of a model (mask_run.h); NULL: none */
     const char *llama_type, *llama_config, *tokenizer_path; /* NULL: found beside the weights */
     const char *data_config;                                /* the file with META */
     const char *validation; /* the same of what is not learned from; NULL: none */
@@ -58,6 +59,7 @@ struct train_config {
     double lr, min_lr, clip_grad, weight_decay;
     double patch_loss;      /* weight of the loss of what patches show, where records tell it (sample.h) */
     double qformer_dropout; /* of the Q-Former's numbers so many are left out at random; upstream: 0.1 */
+    size_t prompts;         /* of a picture, for a segmenter */
     size_t max_words;
     enum train_view image_transform;
     enum train_precision precision;

@@ -11,8 +11,11 @@
 struct walk {
     struct trainees *t;
     const struct trainee_rule *rule;
-    bool *only_used, *except_used; /* the patterns that matched */
-    size_t at;                     /* filled in; while item is NULL: counted */
+    void (*params)(struct walk *w, struct param_visitor *v); /* visits all of the network's */
+    void *network;
+    void (*other)(void *network, struct param_visitor *v); /* the same of a network that is not SPHINX */
+    bool *only_used, *except_used;                         /* the patterns that matched */
+    size_t at;                                             /* filled in; while item is NULL: counted */
     enum component component;
     char empty[160]; /* an adapter that was laid out and is not trained; "": none */
     struct err err;
@@ -175,13 +178,21 @@ static void visit(struct param_visitor *v, const struct param *p, struct tensor 
     w->t->n_numbers += x->n;
 }
 
-static void walk(struct walk *w, struct network *n)
+static void walk(struct walk *w)
 {
     struct param_visitor v = { .visit = visit, .user = w };
 
     w->at = 0;
+    w->params(w, &v);
+}
+
+/* Component by component: what a rule means depends on which it is. */
+static void network_walk(struct walk *w, struct param_visitor *v)
+{
+    struct network *n = w->network;
+
     for (w->component = 0; w->component < COMPONENT_COUNT; w->component++) {
-        if (network_has(n, w->component)) network_component_params(n, w->component, &v);
+        if (network_has(n, w->component)) network_component_params(n, w->component, v);
     }
 }
 
@@ -226,39 +237,67 @@ static void check_filled(struct walk *w)
             w->empty);
 }
 
+static enum status take_all(struct walk *w, bool bf16, const struct comm *comm, struct err *e)
+{
+    const struct trainee_rule *rule = w->rule;
+    struct trainees *t = w->t;
+
+    t->bf16 = bf16;
+    t->comm = comm;
+    w->only_used = arena_calloc(&t->arena, rule->n_only, sizeof *w->only_used);
+    w->except_used = arena_calloc(&t->arena, rule->n_except, sizeof *w->except_used);
+    if (w->only_used == NULL || w->except_used == NULL) err_no_memory(&w->err, "trained weights");
+    if (w->err.code == STATUS_OK) {
+        walk(w);
+        check_used(w, rule->only, w->only_used, rule->n_only);
+        check_used(w, rule->except, w->except_used, rule->n_except);
+        check_filled(w);
+    }
+    if (w->err.code == STATUS_OK && w->at == 0)
+        err_set(&w->err, STATUS_BAD_ARGUMENT, "the patterns leave no weight to be trained");
+    if (w->err.code == STATUS_OK) {
+        t->n = w->at;
+        t->item = arena_calloc(&t->arena, t->n, sizeof *t->item);
+        if (t->item == NULL) err_no_memory(&w->err, "trained weights");
+    }
+    if (w->err.code == STATUS_OK) walk(w);
+    if (w->err.code != STATUS_OK) {
+        trainees_free(t);
+        return err_set(e, w->err.code, "%s", w->err.text);
+    }
+    trainees_round(t, 1);
+    return STATUS_OK;
+}
+
 enum status trainees_init(struct trainees *t, struct network *n, const struct trainee_rule *rule, bool bf16,
                           const struct comm *comm, struct err *e)
 {
-    struct walk w = { .t = t, .rule = rule };
+    struct walk w = { .t = t, .rule = rule, .params = network_walk, .network = n };
 
     memset(t, 0, sizeof *t);
     if (is_small_run(rule) && lay_out(n, rule, &w.err) != STATUS_OK)
         return err_set(e, w.err.code, "%s", w.err.text);
-    t->bf16 = bf16;
-    t->comm = comm;
-    w.only_used = arena_calloc(&t->arena, rule->n_only, sizeof *w.only_used);
-    w.except_used = arena_calloc(&t->arena, rule->n_except, sizeof *w.except_used);
-    if (w.only_used == NULL || w.except_used == NULL) err_no_memory(&w.err, "trained weights");
-    if (w.err.code == STATUS_OK) {
-        walk(&w, n);
-        check_used(&w, rule->only, w.only_used, rule->n_only);
-        check_used(&w, rule->except, w.except_used, rule->n_except);
-        check_filled(&w);
-    }
-    if (w.err.code == STATUS_OK && w.at == 0)
-        err_set(&w.err, STATUS_BAD_ARGUMENT, "the patterns leave no weight to be trained");
-    if (w.err.code == STATUS_OK) {
-        t->n = w.at;
-        t->item = arena_calloc(&t->arena, t->n, sizeof *t->item);
-        if (t->item == NULL) err_no_memory(&w.err, "trained weights");
-    }
-    if (w.err.code == STATUS_OK) walk(&w, n);
-    if (w.err.code != STATUS_OK) {
-        trainees_free(t);
-        return err_set(e, w.err.code, "%s", w.err.text);
-    }
-    trainees_round(t, 1);
-    return STATUS_OK;
+    return take_all(&w, bf16, comm, e);
+}
+
+static void other_walk(struct walk *w, struct param_visitor *v)
+{
+    w->other(w->network, v);
+}
+
+enum status trainees_init_params(struct trainees *t, void (*params)(void *network, struct param_visitor *v),
+                                 void *network, const struct trainee_rule *rule, bool bf16,
+                                 const struct comm *comm, struct err *e)
+{
+    struct trainee_rule plain = { .only = rule->only,
+                                  .n_only = rule->n_only,
+                                  .except = rule->except,
+                                  .n_except = rule->n_except,
+                                  .encoders = true };
+    struct walk w = { .t = t, .rule = &plain, .params = other_walk, .network = network, .other = params };
+
+    memset(t, 0, sizeof *t);
+    return take_all(&w, bf16, comm, e);
 }
 
 void trainees_free(struct trainees *t)

@@ -62,6 +62,11 @@ struct trainees {
 enum status trainees_init(struct trainees *t, struct network *n, const struct trainee_rule *rule, bool bf16,
                           const struct comm *comm, struct err *e);
 
+/* The same of any network, whose parameters `params` visits: nothing of the rule but `only` and `except` is heeded. */
+enum status trainees_init_params(struct trainees *t, void (*params)(void *network, struct param_visitor *v),
+                                 void *network, const struct trainee_rule *rule, bool bf16,
+                                 const struct comm *comm, struct err *e);
+
 static inline size_t trainees_ranks(const struct trainees *t)
 {
     return t->comm != NULL ? (size_t)t->comm->size : 1;

@@ -9,7 +9,6 @@
 #include "train/run_files.h"
 #include "train/run_state.h"
 #include "train/trainer_parts.h"
-#include "train/validation.h"
 
 enum { SKIPPED_IN_A_ROW_MAX = 10, PLACES_MAX = 4 };
 
@@ -88,8 +87,8 @@ static enum status batch_failed(struct trainer *t, const struct feed_batch *b, s
                    kept ? "all of it is in the folder of the run" : "it could not be kept: ", why.text);
 }
 
-/* Adds a micro-batch's share to the gradients and to r. */
-static enum status micro_batch(struct trainer *t, struct step_result *r, struct err *e)
+/* The feed knows by itself which one is next. */
+enum status trainer_learn_batch(struct trainer *t, size_t k, struct step_result *r, struct err *e)
 {
     size_t n = t->config->accum_iter, n_tokens;
     double began = clock_seconds();
@@ -97,6 +96,7 @@ static enum status micro_batch(struct trainer *t, struct step_result *r, struct 
     const struct feed_batch *b;
     enum status st = feed_next(t->feed, &b, t->listener.report, e);
 
+    (void)k;
     r->seconds_waiting += clock_seconds() - began;
     if (st != STATUS_OK) return st;
     trainer_micro_batch(t, b, 1.0 / (double)n / t->ranks.count, &loss, &n_tokens);
@@ -145,7 +145,8 @@ static enum status step(struct trainer *t, struct step_result *r, struct err *e)
                                .epoch = t->position.epoch,
                                .lr = schedule_lr(&t->schedule, (double)t->position.step) };
     trainees_zero_grad(&t->trainees);
-    for (size_t i = 0; i < t->config->accum_iter && st == STATUS_OK; i++) st = micro_batch(t, r, e);
+    for (size_t i = 0; i < t->config->accum_iter && st == STATUS_OK; i++)
+        st = t->kind->micro_batch(t, i, r, e);
     st = join(t, r, st, e);
     if (st != STATUS_OK) return st;
     st = optimizer_step(&t->optimizer, &t->trainees, r->lr, t->options.threads, &r->grad_norm, e);
@@ -231,7 +232,7 @@ static bool validation_is_due(const struct trainer *t)
 {
     size_t every = t->config->validate_every, step = t->position.step;
 
-    return t->validation != NULL && (step == t->n_steps || (every > 0 && step % every == 0));
+    return t->config->validation != NULL && (step == t->n_steps || (every > 0 && step % every == 0));
 }
 
 static bool save_is_due(const struct trainer *t)
@@ -256,7 +257,7 @@ enum status trainer_run(struct trainer *t, struct err *e)
         if (st == STATUS_OK) st = tell_step(t, &r, e);
         if (st != STATUS_OK) return st;
         stop = is_cancelled(t);
-        if (!stop && validation_is_due(t)) st = validation_run(t, e);
+        if (!stop && validation_is_due(t)) st = t->kind->validate(t, e);
         if (st == STATUS_OK && (stop || save_is_due(t))) st = save(t, e);
     }
     if (st == STATUS_OK && t->position.step < t->n_steps)
@@ -267,9 +268,9 @@ enum status trainer_run(struct trainer *t, struct err *e)
 struct trainer_info trainer_info(const struct trainer *t)
 {
     return (struct trainer_info){ .n_trained = t->trainees.n_numbers,
-                                  .n_items = corpus_count(t->corpus),
+                                  .n_items = t->n_items,
                                   .n_steps = t->n_steps,
                                   .n_done = t->n_resumed,
                                   .epoch_steps = t->epoch_steps,
-                                  .n_bad = feed_bad(t->feed) };
+                                  .n_bad = t->feed != NULL ? feed_bad(t->feed) : 0 };
 }

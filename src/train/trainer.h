@@ -46,7 +46,9 @@ struct type_loss {
 
 struct validation_result {
     size_t step;
-    double loss; /* mean over all targets */
+    double loss;    /* mean over all targets */
+    double iou;     /* of a segmenter's masks by true boxes with the true ones, mean */
+    size_t n_masks; /* of a segmenter; else 0 */
     const struct type_loss *types;
     size_t n_types, n_items;
     double seconds;

@@ -6,7 +6,9 @@
 #include "core/file.h"
 #include "model/encode.h"
 #include "model/identity.h"
+#include "train/mask_run.h"
 #include "train/run_files.h"
+#include "train/run_model.h"
 #include "train/run_state.h"
 #include "train/trainer_parts.h"
 #include "train/validation.h"
@@ -95,9 +97,6 @@ static enum status trainees_open(struct trainer *t, struct err *e)
         rule.n_only = stage1_patterns(t, patterns);
     }
     t->ctx.recompute = c->checkpointing;
-    t->optimizer = optimizer_default();
-    t->optimizer.weight_decay = c->weight_decay;
-    t->optimizer.clip = c->clip_grad;
     return trainees_init(&t->trainees, &t->network, &rule, c->precision == TRAIN_BF16, &t->comm, e);
 }
 
@@ -181,6 +180,7 @@ static enum status data_open(struct trainer *t, struct err *e)
 
     if (st == STATUS_OK) st = trainer_check_sight(t, t->corpus, e);
     if (st != STATUS_OK) return st;
+    t->n_items = corpus_count(t->corpus);
     data_digest(t->corpus, &c->mix, &t->data_digest);
     if (c->qformer_dropout > 0 && !(t->network.sees && network_has(&t->network, COMPONENT_QFORMER)))
         return err_set(e, STATUS_BAD_ARGUMENT, "qformer_dropout: the model has no Q-Former");
@@ -199,8 +199,39 @@ static enum status feed_begin(struct trainer *t, struct err *e)
 {
     struct feed_options o = trainer_feed_options(t);
 
-    return feed_open(&t->feed, t->corpus, t->tokenizer, &o, t->position.epoch, t->position.epoch_step, e);
+    enum status st =
+        feed_open(&t->feed, t->corpus, t->tokenizer, &o, t->position.epoch, t->position.epoch_step, e);
+
+    if (st == STATUS_OK) t->epoch_steps = feed_steps(t->feed);
+    return st;
 }
+
+static enum status open_language(struct trainer *t, struct err *e)
+{
+    enum status st = model_open(t, e);
+
+    if (st == STATUS_OK) st = trainees_open(t, e);
+    if (st == STATUS_OK) st = data_open(t, e);
+    return st == STATUS_OK ? validation_open(t, e) : st;
+}
+
+static void close_language(struct trainer *t)
+{
+    feed_close(t->feed);
+    feature_cache_close(t->cache);
+    corpus_close(t->corpus);
+    corpus_close(t->validation);
+    network_free(&t->network);
+    tok_close(t->tokenizer);
+    ckpt_close(t->checkpoint);
+    free(t->config_json);
+    free(t->items);
+    free(t->mix);
+}
+
+static const struct run_kind language_kind = { open_language,  feed_begin,      trainer_learn_batch,
+                                               validation_run, run_model_bytes, run_model_write,
+                                               close_language };
 
 /* ---- the run ----------------------------------------------------------------------------------------------- */
 
@@ -209,7 +240,6 @@ static enum status plan(struct trainer *t, struct err *e)
     const struct train_config *c = t->config;
     double total;
 
-    t->epoch_steps = feed_steps(t->feed);
     total = c->epochs * (double)t->epoch_steps;
     if (c->max_steps > 0 && (double)c->max_steps < total) total = (double)c->max_steps;
     t->n_steps = (size_t)fmax(1, round(total));
@@ -242,12 +272,12 @@ static enum status open_all(struct trainer *t, struct err *e)
     enum status st = cpu_backend(t->options.cpu, &b, e);
 
     if (st == STATUS_OK) st = ctx_init(&t->ctx, b, &t->arena, t->options.threads, e);
-    if (st == STATUS_OK) st = model_open(t, e);
-    if (st == STATUS_OK) st = trainees_open(t, e);
-    if (st == STATUS_OK) st = data_open(t, e);
-    if (st == STATUS_OK) st = validation_open(t, e);
+    t->optimizer = optimizer_default();
+    t->optimizer.weight_decay = t->config->weight_decay;
+    t->optimizer.clip = t->config->clip_grad;
+    if (st == STATUS_OK) st = t->kind->open(t, e);
     if (st == STATUS_OK) st = resume(t, e);
-    if (st == STATUS_OK) st = feed_begin(t, e);
+    if (st == STATUS_OK) st = t->kind->begin(t, e);
     if (st == STATUS_OK) st = plan(t, e);
     st = ranks_agree(&t->ranks, st, e); /* all have read what there is before one of them writes */
     if (st == STATUS_OK && trainer_speaks(t)) {
@@ -265,6 +295,7 @@ enum status trainer_open(struct trainer **out, const struct train_config *c, con
 
     *out = NULL;
     if (t == NULL) return err_no_memory(e, "the run");
+    t->kind = c->segmenter != NULL ? &mask_kind : &language_kind;
     t->config = c;
     t->options = *o;
     t->ranks = o->ranks != NULL ? *o->ranks : (struct ranks){ .count = 1 };
@@ -284,18 +315,9 @@ void trainer_close(struct trainer *t)
 {
     if (t == NULL) return;
     journal_close(&t->log, NULL);
-    feed_close(t->feed);
-    feature_cache_close(t->cache);
-    corpus_close(t->corpus);
-    corpus_close(t->validation);
-    network_free(&t->network);
+    t->kind->close(t);
     trainees_free(&t->trainees);
-    tok_close(t->tokenizer);
-    ckpt_close(t->checkpoint);
     ctx_free(&t->ctx);
     arena_free(&t->arena);
-    free(t->config_json);
-    free(t->items);
-    free(t->mix);
     free(t);
 }

@@ -20,7 +20,25 @@ struct run_position {
     size_t epoch_step; /* of the next step, within the epoch */
 };
 
+struct trainer;
+
+/* What differs between runs by what learns: the model (trainer_open.c), or a segmenter (mask_run.h). */
+struct run_kind {
+    /* Opens what learns, its weights and the data, and sets epoch_steps, n_items, model_digest and data_digest. */
+    enum status (*open)(struct trainer *t, struct err *e);
+    /* The data from the run's position on. */
+    enum status (*begin)(struct trainer *t, struct err *e);
+    /* Number k of the step's micro-batches: adds its share to gradients and r. */
+    enum status (*micro_batch)(struct trainer *t, size_t k, struct step_result *r, struct err *e);
+    enum status (*validate)(struct trainer *t, struct err *e);
+    /* A checkpoint's bytes but for headers, and the checkpoint: a folder that appears when all of it is on disk. */
+    enum status (*bytes)(struct trainer *t, uint64_t *bytes, struct err *e);
+    enum status (*write)(struct trainer *t, const char *folder, struct err *e);
+    void (*close)(struct trainer *t);
+};
+
 struct trainer {
+    const struct run_kind *kind;
     const struct train_config *config;
     struct trainer_options options;
     struct train_listener listener;
@@ -40,10 +58,13 @@ struct trainer {
     struct trainees trainees;
     struct optimizer optimizer;
 
+    struct mask_run *masks; /* of a segmenter, instead of model and data (mask_run.h) */
+
     /* the data */
     struct corpus *corpus;
     struct digest data_digest;
     struct corpus *validation; /* NULL: there is none */
+    size_t n_items;            /* to learn from */
     struct blend_part *mix;    /* [config->mix.n] */
     struct feed *feed;
     struct feature_cache *cache; /* NULL: encoders learn, or images are cropped anew each time */
@@ -70,6 +91,9 @@ struct feed_options trainer_feed_options(const struct trainer *t);
 
 /* BAD_ARGUMENT where the data has images and the model no encoders. */
 enum status trainer_check_sight(const struct trainer *t, const struct corpus *c, struct err *e);
+
+/* The run_kind.micro_batch of a model. */
+enum status trainer_learn_batch(struct trainer *t, size_t k, struct step_result *r, struct err *e);
 
 /* A micro-batch of the feed into t->items and through train_micro_batch. *n_tokens: the positions that it comes to. Failures are in
  * t->ctx.err. */
