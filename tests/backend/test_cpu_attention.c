@@ -126,6 +126,34 @@ static void nan_stays_in_its_row(void **state)
     fixture_end(&t);
 }
 
+/* Gradients of ones, to which kernels add: of the definition, of the level with one thread and with all. */
+static void check_grid_backward(struct fixture *t, struct tensor *const x[5], const struct tensor *y,
+                                const struct attention_shape *s, int side)
+{
+    const struct grid_terms g = { side, x[3], x[4] };
+    float *grad[3][5];
+
+    for (int which = 0; which < 3; which++) {
+        for (int i = 0; i < 5; i++) {
+            with_grad(t, x[i], false);
+            grad[which][i] = x[i]->grad;
+            for (int64_t n = 0; n < tensor_rows(x[i]) * x[i]->stride; n++) x[i]->grad[n] = 1;
+        }
+        t->exec.threads = which < 2 ? 1 : THREADS_MAX;
+        (which == 0 ? t->ref : t->level)->attention_grid_backward(&t->exec, y, x[0], x[1], x[2], s, &g);
+    }
+    for (int i = 0; i < 5; i++) {
+        int64_t n = tensor_rows(x[i]) * x[i]->stride;
+
+        for (int64_t j = 0; j < n; j++) {
+            if (!(fabsf(grad[1][i][j] - grad[0][i][j]) <= 1e-5f * (1 + fabsf(grad[0][i][j]))))
+                fail_msg("side=%d d=%d, input %d, number %d: %g, expected %g", side, s->head_dim, i, (int)j,
+                         (double)grad[1][i][j], (double)grad[0][i][j]);
+        }
+        assert_memory_equal(grad[1][i], grad[2][i], (size_t)n * sizeof(float));
+    }
+}
+
 static void check_grid(struct fixture *t, int side, int64_t maps, int heads, int d)
 {
     int64_t cells = (int64_t)side * side, T = maps * cells;
@@ -146,6 +174,8 @@ static void check_grid(struct fixture *t, int side, int64_t maps, int heads, int
     t->ref->attention_grid(&t->exec, &want, &q, &k, &v, &s, &g);
     t->level->attention_grid(&t->exec, &y, &q, &k, &v, &s, &g);
     assert_close(&y, &want, 4e-6, "attention_grid side=%d heads=%d d=%d", side, heads, d);
+    with_grad(t, &want, true);
+    check_grid_backward(t, (struct tensor *const[]){ &q, &k, &v, &rows, &columns }, &want, &s, side);
     buffers_check(t);
 }
 

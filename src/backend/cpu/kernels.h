@@ -17,6 +17,7 @@
     X(attention)                                                                                             \
     X(attention_grid)                                                                                        \
     X(attention_backward)                                                                                    \
+    X(attention_grid_backward)                                                                               \
     X(layer_norm)                                                                                            \
     X(rms_norm)                                                                                              \
     X(activate)                                                                                              \
@@ -36,14 +37,12 @@
     X(depthwise_conv_backward)                                                                               \
     X(store_rows)
 
-/* Plain C at every level: little work, work that waits for memory, or (attention_grid_backward) what only small networks are
- * trained with. */
+/* Plain C at every level: little work, or work that waits for memory. */
 #define KERNELS_PLAIN(X)                                                                                     \
     X(gather)                                                                                                \
     X(gather_backward)                                                                                       \
     X(combine)                                                                                               \
     X(combine_backward)                                                                                      \
-    X(attention_grid_backward)                                                                               \
     X(softmax_top_k)                                                                                         \
     X(softmax_top_k_backward)                                                                                \
     X(patches)                                                                                               \

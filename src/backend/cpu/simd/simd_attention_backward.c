@@ -6,6 +6,7 @@
  *   dv += P^T dy         dk += ds^T q  dq += ds k
  *
  * A sequence of more keys than a block holds passes twice: first for the largest score and the sum of exp of every query.
+ * Terms of a grid (struct grid_terms) are added to the scores, divided by the scale that these are multiplied by; their gradient is ds without it.
  * A task is a key/value head of a sequence, for the queries that share one add to the same gradients. No sum is shared between tasks.
  */
 #include "backend/cpu/ref/ref.h"
@@ -36,6 +37,7 @@ struct sequence {
 struct backward {
     const struct tensor *y, *q, *k, *v;
     const struct attention_shape *s;
+    const struct grid_terms *g; /* NULL: none */
     struct sequence at;
     int64_t d, padded, group, kv, block; /* padded: d, whole vectors; block: keys together */
     int64_t ld, ld_keys;
@@ -185,11 +187,47 @@ static struct query_numbers *known_of(const struct backward *b, const struct mee
     return b->known + (m->head - b->kv * b->group) * (b->at.t1 - b->at.t0) + m->t - b->at.t0;
 }
 
+/* Of row t + r of the queries, whose place on one axis of the map is `place`: the term of the keys at 0 there; those of the keys at 1 stand
+ * before it. */
+static void terms_of(const struct backward *b, const struct meeting *m, int64_t r, const struct tensor *t,
+                     int64_t place, float **value, float **grad)
+{
+    int64_t at = (m->t + r) * b->s->heads + m->head, shift = place + b->g->side - 1;
+
+    *value = data_row(t, at) + shift;
+    *grad = t->grad != NULL ? grad_row(t, at) + shift : NULL;
+}
+
+/* The terms that each of a query's keys gets, row by row of the map; `ds` NULL: added to the scores, else from ds to their gradients. */
+static void grid_terms(const struct backward *b, const struct meeting *m, int64_t r, const float *ds)
+{
+    int64_t side = b->g->side, cell = m->t + r - b->at.first, n = seen_of(b, m, r);
+    float *row, *column, *d_row, *d_column, *p = b->p + r * b->ld_keys, back = 1 / b->s->scale;
+
+    terms_of(b, m, r, b->g->rows, cell / side, &row, &d_row);
+    terms_of(b, m, r, b->g->columns, cell % side, &column, &d_column);
+    for (int64_t i = 0, y = m->p0 / side, x = m->p0 % side; i < n; x = 0, y++) {
+        int64_t end = min_i64(n, i + side - x);
+        float sum = 0;
+
+        for (; i < end; i++, x++) {
+            if (ds == NULL) {
+                p[i] += (row[-y] + column[-x]) * back;
+                continue;
+            }
+            sum += ds[i] * back;
+            if (d_column != NULL) d_column[-x] += ds[i] * back;
+        }
+        if (ds != NULL && d_row != NULL) d_row[-y] += sum;
+    }
+}
+
 static void scores(const struct backward *b, const struct meeting *m)
 {
     copy_rows(b, b->query, data_row(b->q, m->t) + m->head * b->d, b->q->stride, m->rows);
     product(m->rows, (m->most + WIDTH - 1) / WIDTH * WIDTH, b->d, (struct left){ b->query, b->ld, 1 },
             b->keys, b->ld_keys, b->p, b->ld_keys, false);
+    for (int64_t r = 0; b->g != NULL && r < m->rows; r++) grid_terms(b, m, r, NULL);
 }
 
 static void add_statistics(const struct backward *b, const struct meeting *m)
@@ -211,6 +249,7 @@ static void gradients(const struct backward *b, const struct meeting *m)
     for (int64_t r = 0; r < m->rows; r++)
         weigh(&known_of(b, m)[r], b->p + r * b->ld_keys, b->ds + r * b->ld_keys, b->s->scale,
               seen_of(b, m, r), end);
+    for (int64_t r = 0; b->g != NULL && r < m->rows; r++) grid_terms(b, m, r, b->ds + r * b->ld_keys);
     product(m->most, b->padded, m->rows, p, b->dy, b->ld, b->d_values, b->ld, true);
     product(m->most, b->padded, m->rows, ds, b->query, b->ld, b->d_keys, b->ld, true);
     if (b->q->grad == NULL) return;
@@ -341,23 +380,19 @@ static bool fits(const struct backward *b, int64_t room)
     return true;
 }
 
-void SIMD_NAME(attention_backward)(const struct exec *e, const struct tensor *y, const struct tensor *q,
-                                   const struct tensor *k, const struct tensor *v,
-                                   const struct attention_shape *s)
+/* False: they do not fit, and nothing was done. */
+static bool attend_backward(const struct exec *e, const struct backward *planned)
 {
-    const struct backward planned = plan(y, q, k, v, s);
-    struct backward first = planned;
-    int64_t T = tensor_rows(q), work = 0;
+    const struct attention_shape *s = planned->s;
+    struct backward first = *planned;
+    int64_t T = tensor_rows(planned->q), work = 0;
     atomic_llong next = 0;
 
-    if (!fits(&planned, place(&first, e->scratch))) {
-        ref_attention_backward(e, y, q, k, v, s);
-        return;
-    }
+    if (!fits(planned, place(&first, e->scratch))) return false;
     for (int64_t t = 0; t < T; t++) work += (int64_t)s->count[t] * s->heads * s->head_dim;
 #pragma omp parallel num_threads(threads_for(e, work / 4))
     {
-        struct backward b = planned;
+        struct backward b = *planned;
         int64_t before = 0; /* tasks of earlier sequences */
 
         place(&b, thread_scratch(e));
@@ -372,4 +407,24 @@ void SIMD_NAME(attention_backward)(const struct exec *e, const struct tensor *y,
             sequence_backward(&b);
         }
     }
+    return true;
+}
+
+void SIMD_NAME(attention_backward)(const struct exec *e, const struct tensor *y, const struct tensor *q,
+                                   const struct tensor *k, const struct tensor *v,
+                                   const struct attention_shape *s)
+{
+    const struct backward b = plan(y, q, k, v, s);
+
+    if (!attend_backward(e, &b)) ref_attention_backward(e, y, q, k, v, s);
+}
+
+void SIMD_NAME(attention_grid_backward)(const struct exec *e, const struct tensor *y, const struct tensor *q,
+                                        const struct tensor *k, const struct tensor *v,
+                                        const struct attention_shape *s, const struct grid_terms *g)
+{
+    struct backward b = plan(y, q, k, v, s);
+
+    b.g = g;
+    if (!attend_backward(e, &b)) ref_attention_grid_backward(e, y, q, k, v, s, g);
 }
