@@ -40,7 +40,7 @@ enum status sam_random_config(struct sam_config *k, const char *sizes, struct er
         !is_size(dim, HEAD_WIDTH, WIDTH_MAX))
         return err_set(
             e, STATUS_BAD_ARGUMENT,
-            "\"%.60s\" is no size of a segmenter: want SIDE,WIDTH,LAYERS,DIM such as 256,96,4,64: a "
+            "\"%.60s\": no size of a segmenter: want SIDE,WIDTH,LAYERS,DIM such as 256,96,4,64: a "
             "multiple of 16 up to 2048, one of 32 up to 2048, up to 256, a multiple of 32 up to 4096",
             sizes);
     *k = (struct sam_config){ .patch = PATCH,

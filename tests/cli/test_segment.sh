@@ -28,6 +28,28 @@ expect 2 "" "sphinx: convert: '$tmp/folder': a SAM becomes one file, whose name 
 expect 2 "" "sphinx: run: --masks FILE and --sam FILE go together (see: sphinx help run)$nl" run -p hi -i $picture --sam $sam
 fails 1 "$picture: not a ZIP archive: it does not start with PK" run -p hi -i $picture --sam $picture --masks "$tmp/over.png" -m $tiny/llama_ens
 
+# From nothing: scenes with masks, random weights, a few steps.
+runs 0 synth "$tmp/scenes" --count 4 --masks --tasks vqa --scenes objects --size 64 -q
+contains "$tmp/scenes/annotations/masks.json" '"segmentation": {"size": ['
+runs 0 init "$tmp/random.pth" --segmenter 64,32,1,32 -s 1
+cat >"$tmp/sam.yaml" <<EOF
+segmenter: random.pth
+META:
+  - {path: scenes/annotations/masks.json, root: scenes/images/}
+validation: $tmp/sam.yaml
+batch_size: 2
+accum_iter: 1
+warmup_steps: 1
+precision: f32
+EOF
+runs 0 train "$tmp/sam.yaml" -o "$tmp/run" -t 1
+contains "$tmp/err" "after step 2: validation loss "
+contains "$tmp/err" "(IoU "
+contains "$tmp/run/log.jsonl" '"iou":'
+runs 0 segment --sam "$tmp/run/epoch0/sam.pth" -i "$tmp/scenes/images/000000.png" --box 5,5,40,40
+runs 1 init "$tmp/none.pth" --segmenter 256,96
+contains "$tmp/err" '"256,96": no size of a segmenter: want SIDE,WIDTH,LAYERS,DIM such as 256,96,4,64'
+
 # usage SENTENCE ARGUMENT...
 usage() {
     sentence=$1
