@@ -1,6 +1,7 @@
 /*
  * cmd_run.c - one question, one answer: streamed as text, or whole as JSON; drawn, and what is in its boxes cut out, if asked for.
  */
+#include <limits.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -140,8 +141,8 @@ static int check(const struct settings *s)
     if (code == CODE_OK) code = check_picture(s, "--attention", s->attention);
     if (code == CODE_OK && s->attention_word != NULL && s->attention == NULL)
         return usage_error(s->command, "--attention-word is of --attention FILE");
-    if (code == CODE_OK && (s->masks != NULL) != (s->sam != NULL))
-        return usage_error(s->command, "--masks FILE and --sam FILE go together");
+    if (code == CODE_OK && s->masks == NULL && s->sam != NULL)
+        return usage_error(s->command, "--sam is of --masks FILE");
     if (code == CODE_OK) code = check_picture(s, "--masks", s->masks);
     return code;
 }
@@ -156,9 +157,11 @@ static int open_segmenter(struct run *r)
                                          .precise = s->model.precise,
                                          .report = r->u.report };
     sphinx_error error = { 0 };
+    char path[PATH_MAX];
 
-    if (s->sam == NULL || sphinx_segmenter_open(&r->segmenter, s->sam, &options, &error) == SPHINX_OK)
-        return CODE_OK;
+    if (s->masks == NULL) return CODE_OK;
+    if (!segmenter_path(s->sam, path, sizeof path)) return fail("--masks needs a segmenter: --sam FILE");
+    if (sphinx_segmenter_open(&r->segmenter, path, &options, &error) == SPHINX_OK) return CODE_OK;
     return setup_failed(&r->u, &error);
 }
 

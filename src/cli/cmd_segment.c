@@ -4,6 +4,7 @@
  * Each --box has a mask. Points belong to the one box there is or, without a box, together mean one thing.
  */
 #include <jansson.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -100,7 +101,6 @@ static int read_prompts(struct masks *m)
 
 static int check(const struct settings *s)
 {
-    if (s->sam == NULL) return usage_error(s->command, "--sam FILE is missing");
     if (s->image == NULL) return usage_error(s->command, "--image FILE is missing");
     if (s->boxes.count + s->points.count == 0) return usage_error(s->command, "--box or --point is missing");
     if (s->boxes.count > 1 && s->points.count > 0)
@@ -229,11 +229,15 @@ static int open_segmenter(struct masks *m)
                                          .precise = s->model.precise,
                                          .report = { on_progress, on_warning, m } };
     sphinx_error error = { 0 };
+    char path[PATH_MAX];
 
+    if (!segmenter_path(s->sam, path, sizeof path)) return usage_error(s->command, "--sam FILE is missing");
+    if (s->sam == NULL && !s->quiet)
+        message("no --sam named: sphinx-sam-nano cuts out, which knows drawn scenes only");
     progress_bar_init(&m->bar, s->quiet);
     m->list = json_array();
     if (m->list == NULL) return fail("out of memory");
-    if (sphinx_segmenter_open(&m->segmenter, s->sam, &options, &error) == SPHINX_OK) return CODE_OK;
+    if (sphinx_segmenter_open(&m->segmenter, path, &options, &error) == SPHINX_OK) return CODE_OK;
     return failed(m, &error);
 }
 

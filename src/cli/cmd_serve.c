@@ -4,6 +4,7 @@
  * The signals that end it are blocked in all threads, which inherit that, and waited for here. The first one lets answers that have begun be
  * completed; a second one, or the time that they have, ends them too.
  */
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -31,6 +32,7 @@ struct serve_command {
     struct server *server;
     struct words keys, origins, hosts;
     char *model_name;
+    char segmenter[PATH_MAX]; /* "": none */
 };
 
 static void words_free(struct words *w)
@@ -101,6 +103,13 @@ static void on_access(void *user, const struct serve_access *a)
     free(line);
 }
 
+/* The bundled model's boxes are cut out by the bundled segmenter; that of another model is for the user to name. */
+static void find_segmenter(struct serve_command *c, const struct settings *s)
+{
+    if (s->sam == NULL && !c->setup.paths.bundled) return;
+    if (!segmenter_path(s->sam, c->segmenter, sizeof c->segmenter)) c->segmenter[0] = '\0';
+}
+
 static int open_server(struct serve_command *c, struct settings *s)
 {
     struct serve_options o = {
@@ -123,7 +132,7 @@ static int open_server(struct serve_command *c, struct settings *s)
         .connections_max = s->connections,
         .seconds_request = s->timeout,
         .seconds_receive = s->timeout_read,
-        .sam = s->sam,
+        .sam = c->segmenter[0] != '\0' ? c->segmenter : NULL,
         .segmenter = { .cpu = s->model.cpu, .threads = s->model.threads, .precise = s->model.precise },
         .session = s->session,
         .ask = s->ask,
@@ -192,6 +201,7 @@ int cmd_serve(struct settings *s)
     code = read_lists(c, s);
     if (code == CODE_OK) code = setup_model(&c->setup, s);
     if (code == CODE_OK) code = name_model(c, s);
+    if (code == CODE_OK) find_segmenter(c, s);
     if (code == CODE_OK) code = serve(c, s);
     setup_close(&c->setup);
     words_free(&c->keys);

@@ -10,7 +10,8 @@
 #include "cli/message.h"
 #include "core/file.h"
 
-#define BUNDLED "models/sphinx-nano.gguf"
+#define BUNDLED     "models/sphinx-nano.gguf"
+#define BUNDLED_SAM "models/sphinx-sam-nano.gguf"
 
 static bool add(struct model_paths *p, const char *path, size_t size)
 {
@@ -35,8 +36,8 @@ static bool add_named(struct model_paths *p, const char *name)
     return true;
 }
 
-/* The first place that has the bundled model, into path [size]. */
-static bool bundled_find(char *path, size_t size)
+/* The first place that has the bundled file `name`, into path [size]. */
+static bool bundled_find(const char *name, char *path, size_t size)
 {
     char program[PATH_MAX];
     ssize_t n = readlink("/proc/self/exe", program, sizeof program - 1);
@@ -46,12 +47,12 @@ static bool bundled_find(char *path, size_t size)
         program[n] = '\0';
         slash = strrchr(program, '/');
         if (slash != NULL) *slash = '\0';
-        snprintf(path, size, "%s/../" BUNDLED, program);
+        snprintf(path, size, "%s/../%s", program, name);
         if (file_exists(path)) return true;
-        snprintf(path, size, "%s/../share/sphinx/" BUNDLED, program);
+        snprintf(path, size, "%s/../share/sphinx/%s", program, name);
         if (file_exists(path)) return true;
     }
-    snprintf(path, size, "%s", SPHINX_DATA_DIR "/" BUNDLED);
+    snprintf(path, size, "%s/%s", SPHINX_DATA_DIR, name);
     return file_exists(path);
 }
 
@@ -62,7 +63,7 @@ static int find_unnamed(struct model_paths *p)
 
     if (chosen != NULL && chosen[0] != '\0')
         return add_named(p, chosen) ? CODE_OK : fail("out of memory for the models' paths");
-    if (!bundled_find(path, sizeof path))
+    if (!bundled_find(BUNDLED, path, sizeof path))
         return fail("no model named and the bundled one (" BUNDLED
                     ") not found; name one with -m or SPHINX_MODEL");
     p->bundled = true;
@@ -84,4 +85,10 @@ void model_paths_free(struct model_paths *p)
     for (int i = 0; i < p->count; i++) free(p->item[i]);
     free(p->item);
     memset(p, 0, sizeof *p);
+}
+
+bool segmenter_path(const char *named, char *path, size_t size)
+{
+    if (named == NULL) return bundled_find(BUNDLED_SAM, path, size);
+    return (size_t)snprintf(path, size, "%s", named) < size;
 }

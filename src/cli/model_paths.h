@@ -17,4 +17,7 @@ struct model_paths {
 int model_paths_find(struct model_paths *p, const struct text_list *named);
 void model_paths_free(struct model_paths *p); /* accepts a zeroed one */
 
+/* The file of the segmenter, into path [size]: `named`, else (NULL) the bundled one, which knows drawn scenes only. false: there is none. */
+bool segmenter_path(const char *named, char *path, size_t size);
+
 #endif

@@ -6,7 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "synth/draws.h"
+#include "core/draws.h"
 #include "synth/palette.h"
 
 enum { LATTICE = 34, PASSES_MAX = 16 }; /* points of a grain's grid, a side */

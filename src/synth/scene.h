@@ -15,8 +15,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "core/draws.h"
 #include "image/draw.h"
-#include "synth/draws.h"
 
 #define SCENE_SIDE 112.0
 

@@ -2,7 +2,7 @@
 #ifndef SPHINX_SYNTH_WORDS_H
 #define SPHINX_SYNTH_WORDS_H
 
-#include "synth/draws.h"
+#include "core/draws.h"
 
 /* A word of at most `longest` letters (3 or more), in lower case. */
 const char *word_common(struct draws *d, size_t longest);

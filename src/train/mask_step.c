@@ -4,9 +4,9 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "core/draws.h"
 #include "image/mask_rle.h"
 #include "segment/segment.h"
-#include "synth/draws.h"
 #include "tensor/tape.h"
 
 /* How far the corners of a box are moved: deviation as a part of its sides, and at most so much of the square. */

@@ -25,7 +25,7 @@ runs 0 run -q -m models/sphinx-nano.gguf -i examples/pictures/person.png -p 'Det
 [ -s "$tmp/over.png" ] || failed "there is no picture with masks"
 expect 2 "" "sphinx: convert: '$tmp/folder': a SAM becomes one file, whose name ends in .gguf (see: sphinx help convert)$nl" \
     convert $sam "$tmp/folder"
-expect 2 "" "sphinx: run: --masks FILE and --sam FILE go together (see: sphinx help run)$nl" run -p hi -i $picture --sam $sam
+expect 2 "" "sphinx: run: --sam is of --masks FILE (see: sphinx help run)$nl" run -p hi -i $picture --sam $sam
 fails 1 "$picture: not a ZIP archive: it does not start with PK" run -p hi -i $picture --sam $picture --masks "$tmp/over.png" -m $tiny/llama_ens
 
 # From nothing: scenes with masks, random weights, a few steps.
@@ -56,7 +56,6 @@ usage() {
     shift
     expect 2 "" "sphinx: segment: $sentence (see: sphinx help segment)$nl" segment "$@"
 }
-usage "--sam FILE is missing" -i $picture --box 1,2,3,4
 usage "--image FILE is missing" --sam $sam --box 1,2,3,4
 usage "--box or --point is missing" --sam $sam -i $picture
 usage "--box '1,2,3': X1,Y1,X2,Y2 in pixels" --sam $sam -i $picture --box 1,2,3

@@ -1,9 +1,9 @@
 /*
- * draws.h - the random numbers of a scene. A stream is named by what it is for (seed, split, scene, attempt, purpose), not by what was
+ * draws.h - random numbers in streams. A stream is named by what it is for (of a drawn scene: seed, split, scene, attempt), not by what was
  * drawn before: so scene 7 is the same whether or not scenes 0 to 6 were drawn, on whatever thread.
  */
-#ifndef SPHINX_SYNTH_DRAWS_H
-#define SPHINX_SYNTH_DRAWS_H
+#ifndef SPHINX_CORE_DRAWS_H
+#define SPHINX_CORE_DRAWS_H
 
 #include <stdbool.h>
 #include <stddef.h>
