@@ -146,7 +146,6 @@ bool request_image(struct inquiry *o, const json_t *image, const char *param,
     const json_t *url = json_is_object(image) ? json_object_get(image, "url") : image;
     unsigned char *data;
     size_t size;
-    bool ok;
 
     if (!json_is_string(url))
         return problem_set(p, 400, param, "invalid_image", "an image is {\"url\": \"data:image/...\"}");
@@ -154,9 +153,10 @@ bool request_image(struct inquiry *o, const json_t *image, const char *param,
         return problem_set(p, 400, param, "invalid_image",
                            "there are several images: SPHINX looks at one image in a conversation");
     if (!image_source_read(json_string_value(url), rules->media_path, &data, &size, param, p)) return false;
-    ok = inquiry_set_image(o, data, size, &rules->session, p);
+    o->picture = pictures_get(rules->pictures, data, size, &rules->session, p);
+    if (o->picture != NULL) o->image = o->picture->image;
     free(data);
-    return ok;
+    return o->picture != NULL;
 }
 
 /* Messages of one role that follow each other: a line each. */

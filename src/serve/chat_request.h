@@ -15,7 +15,8 @@ struct request_rules {
     bool seed_given; /* ask.seed is for requests without one, which otherwise draw theirs */
     int max_tokens;  /* the most that may be asked for */
     sphinx_session_options session;
-    const char *media_path; /* NULL: no files */
+    const char *media_path;    /* NULL: no files */
+    struct pictures *pictures; /* images of earlier requests; NULL: none */
 };
 
 struct chat_request {

@@ -70,11 +70,17 @@ static void count_end(struct engine_totals *t, const struct ticket *ticket, cons
         t->failed++;
 }
 
+/* The same image of several requests counts as often: that errs on the safe side. */
+static size_t image_bytes(const struct inquiry *o)
+{
+    return o->picture != NULL ? o->picture->bytes : 0;
+}
+
 /* Under the lock: the engine lets go of the ticket. */
 static void end_ticket(struct engine *e, struct ticket *t, sphinx_answer *answer, const sphinx_error *error)
 {
     count_end(&e->totals, t, answer, error);
-    e->image_bytes -= t->inquiry.image_bytes;
+    e->image_bytes -= image_bytes(&t->inquiry);
     ticket_end(t, answer, error);
     ticket_drop(t);
 }
@@ -98,7 +104,7 @@ static size_t equal_turns(const struct slot *s, const struct inquiry *o)
 static bool same_image(const struct slot *s, const struct inquiry *o)
 {
     if (s->used == 0 || s->has_image != (o->image != NULL)) return false;
-    return !s->has_image || digest_equal(&s->image_key, &o->image_key);
+    return !s->has_image || digest_equal(&s->image_key, &o->picture->key);
 }
 
 /* Whether a is the better place than b (NULL: none yet): one that remembers more; one that forgets nothing; one that was unused longest. */
@@ -184,8 +190,8 @@ bool engine_submit(struct engine *e, struct ticket *t, struct problem *p)
     } else if (e->n_waiting >= e->queue_max && find_slot(e, &t->inquiry) == NULL) {
         problem_set(p, 503, NULL, "queue_full", "%zu requests are waiting already: try again later",
                     e->n_waiting);
-    } else if (t->inquiry.image_bytes > 0 && e->image_bytes > 0 &&
-               t->inquiry.image_bytes > e->image_bytes_max - e->image_bytes) {
+    } else if (image_bytes(&t->inquiry) > 0 && e->image_bytes > 0 &&
+               image_bytes(&t->inquiry) > e->image_bytes_max - e->image_bytes) {
         problem_set(p, 503, NULL, "queue_full", "too many large images are waiting: try again later");
     } else {
         ticket_hold(t);
@@ -196,7 +202,7 @@ bool engine_submit(struct engine *e, struct ticket *t, struct problem *p)
         *e->last = t;
         e->last = &t->next;
         e->n_waiting++;
-        e->image_bytes += t->inquiry.image_bytes;
+        e->image_bytes += image_bytes(&t->inquiry);
         admit(e);
         if (e->first != NULL) ticket_tell_progress(t, "queue", "", 0, t->ahead);
         ok = true;
@@ -324,7 +330,7 @@ static void encode(struct engine *e, struct slot *s)
         return;
     }
     s->has_image = true;
-    s->image_key = o->image_key;
+    s->image_key = o->picture->key;
     s->state = SLOT_READY;
     pthread_cond_broadcast(&e->work);
 }

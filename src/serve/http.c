@@ -21,8 +21,9 @@
 enum {
     PORT_DEFAULT = 8080,
     BODY_DEFAULT = 32 << 20,
-    BODIES_AT_ONCE = 8, /* of the largest size; many more of ordinary ones */
-    IMAGE_BYTES_MAX = 1 << 30,
+    BODIES_AT_ONCE = 8,         /* of the largest size; many more of ordinary ones */
+    IMAGE_BYTES_MAX = 1 << 30,  /* of waiting requests */
+    PICTURES_BYTES = 128 << 20, /* of late requests */
     SLOTS_DEFAULT = 4,
     QUEUE_DEFAULT = 64,
     CONNECTIONS_DEFAULT = 256,
@@ -400,6 +401,8 @@ static enum status open_server(struct server *s, const struct serve_options *o, 
     enum status st = copy_texts(s, o, e);
 
     set_rules(s, o);
+    s->rules.pictures = pictures_open(PICTURES_BYTES);
+    if (st == STATUS_OK && s->rules.pictures == NULL) st = err_no_memory(e, "server");
     if (st == STATUS_OK) st = guard_init(&s->guard, o->allowed_hosts, o->origins, o->keys, e);
     if (st == STATUS_OK)
         st = watch_init(&s->watch, o->seconds_receive > 0 ? o->seconds_receive : RECEIVE_SECONDS, e);
@@ -464,6 +467,7 @@ void serve_close(struct server *s)
     engine_close(s->engine);
     sphinx_session_close(s->reader);
     segmenting_close(s->segmenting);
+    pictures_close(s->rules.pictures);
     watch_free(&s->watch);
     guard_free(&s->guard);
     image_api_close(s->image_api);

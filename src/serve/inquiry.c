@@ -19,25 +19,8 @@ void inquiry_free(struct inquiry *o)
     free(o->schema);
     free(o->system);
     free(o->question);
-    sphinx_image_close(o->image);
+    picture_release(o->picture);
     *o = (struct inquiry){ 0 };
-}
-
-bool inquiry_set_image(struct inquiry *o, const void *data, size_t size,
-                       const sphinx_session_options *options, struct problem *p)
-{
-    struct digest_maker m;
-    sphinx_error error = { 0 };
-    int width, height;
-
-    if (sphinx_image_open(&o->image, data, size, "the image", options, &error) != SPHINX_OK)
-        return problem_of(p, &error, "messages", "invalid_image");
-    sphinx_image_size(o->image, &width, &height);
-    o->image_bytes = (size_t)width * (size_t)height * 3;
-    digest_begin(&m);
-    digest_add(&m, data, size);
-    digest_end(&m, &o->image_key);
-    return true;
 }
 
 /* The last question as the model gets it. */

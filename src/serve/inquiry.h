@@ -5,8 +5,7 @@
 #ifndef SPHINX_SERVE_INQUIRY_H
 #define SPHINX_SERVE_INQUIRY_H
 
-#include "core/digest.h"
-#include "serve/problem.h"
+#include "serve/pictures.h"
 #include "sphinx.h"
 
 struct inquiry_turn {
@@ -19,20 +18,15 @@ struct inquiry {
     struct inquiry_turn *turns;
     size_t n_turns;
     char *question;
-    sphinx_image *image;     /* NULL: none */
-    struct digest image_key; /* of the file's bytes */
-    size_t image_bytes;      /* that it takes in memory */
-    sphinx_ask_options ask;  /* without callbacks */
-    char **stops;            /* ask.stop */
-    char *grammar, *schema;  /* ask.grammar, ask.json_schema; NULL: none */
-    bool tokens;             /* each token is wanted, with ask.n_top others */
+    struct picture *picture;   /* NULL: none; shared with others */
+    const sphinx_image *image; /* the picture's; NULL: none */
+    sphinx_ask_options ask;    /* without callbacks */
+    char **stops;              /* ask.stop */
+    char *grammar, *schema;    /* ask.grammar, ask.json_schema; NULL: none */
+    bool tokens;               /* each token is wanted, with ask.n_top others */
 };
 
 void inquiry_free(struct inquiry *o); /* accepts a zeroed one */
-
-/* Decodes the image file `data` into the inquiry. `options` are those of the engine's sessions. */
-bool inquiry_set_image(struct inquiry *o, const void *data, size_t size,
-                       const sphinx_session_options *options, struct problem *p);
 
 /* What is wrong with the inquiry as a whole, before it waits for its turn: an image for a model that is blind, a question that is longer than the
  * context. Beside one that is nearly so, the answer is made shorter. */

@@ -24,7 +24,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     assert(p.status == 0 && r.inquiry.question != NULL);
     assert(r.inquiry.ask.max_tokens > 0 && r.inquiry.ask.max_tokens <= 4096);
-    assert((r.inquiry.image != NULL) == (r.inquiry.image_bytes > 0));
+    assert((r.inquiry.image != NULL) == (r.inquiry.picture != NULL));
     for (size_t i = 0; i < r.inquiry.n_turns; i++)
         assert(r.inquiry.turns[i].question != NULL && r.inquiry.turns[i].answer != NULL);
     for (size_t i = 0; i < r.inquiry.ask.n_stop; i++) assert(r.inquiry.stops[i][0] != '\0');

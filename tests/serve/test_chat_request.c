@@ -181,7 +181,7 @@ static void test_images(void **state)
     reads(&r, body);
     sphinx_image_size(r.inquiry.image, &width, &height);
     assert_int_equal(width, 131);
-    assert_int_equal(r.inquiry.image_bytes, 131 * 94 * 3);
+    assert_int_equal(r.inquiry.picture->bytes, 131 * 94 * 3);
     assert_string_equal(r.inquiry.question, "What?");
     chat_request_free(&r);
     free(body);
