@@ -39,14 +39,11 @@ struct few_space {
 };
 _Static_assert(sizeof(struct few_space) <= KERNEL_SCRATCH_BYTES, "decoding fits a thread's scratch");
 
-/* What a task works on. Queries are numbered row after row, in each the query heads of one key/value head. */
-struct few {
-    struct few_space *z;
-    const struct attention_job *j;
-    int64_t t0, first, last; /* the block's first row; rows of k and v that any of its rows sees */
-    int64_t kv, heads;       /* key/value heads */
-    int64_t query, queries;  /* of each of them */
-    int64_t d, d_padded, group;
+/* Where the heads of k or v lie: bytes from a row, and from a head, to the next. */
+struct heads {
+    enum dtype t;
+    const char *at;
+    int64_t row, head;
 };
 
 /* Rows of one head of k or v. */
@@ -56,12 +53,26 @@ struct head_rows {
     int64_t step; /* bytes */
 };
 
-static struct head_rows head_at(const struct tensor *x, int64_t p, int64_t kv, int64_t d)
-{
-    size_t at = dtype_bytes(x->dtype, (size_t)p * (size_t)x->stride + (size_t)(kv * d));
+/* What a task works on. Queries are numbered row after row, in each the query heads of one key/value head. */
+struct few {
+    struct few_space *z;
+    const struct attention_job *j;
+    int64_t t0, first, last; /* the block's first row; rows of k and v that any of its rows sees */
+    int64_t kv, heads;       /* key/value heads */
+    int64_t query, queries;  /* of each of them */
+    int64_t d, d_padded, group;
+    struct heads k, v; /* of a walk */
+};
 
-    return (struct head_rows){ x->dtype, (const char *)x->data + at,
-                               (int64_t)dtype_bytes(x->dtype, (size_t)x->stride) };
+static struct heads heads_of(const struct tensor *x, int64_t d)
+{
+    return (struct heads){ x->dtype, x->data, (int64_t)dtype_bytes(x->dtype, (size_t)x->stride),
+                           (int64_t)dtype_bytes(x->dtype, (size_t)d) };
+}
+
+static struct head_rows head_at(const struct heads *x, int64_t p, int64_t kv)
+{
+    return (struct head_rows){ x->t, x->at + p * x->row + kv * x->head, x->row };
 }
 
 /* ---- keys ---------------------------------------------------------------------------------------------------- */
@@ -210,8 +221,8 @@ INLINE void values(enum dtype t, const float *p, struct head_rows v, int64_t n, 
 /* ---- every key is read by one query -------------------------------------------------------------------------- */
 
 /* Where the walk is AHEAD heads later: in the same rows, in the TOGETHER rows after them, or among the first of `then`, at row p. */
-static struct head_rows ahead_of(const struct few *f, const struct tensor *x, int64_t row, int64_t h,
-                                 int64_t end, const struct tensor *then, int64_t p)
+static struct head_rows ahead_of(const struct few *f, const struct heads *x, int64_t row, int64_t h,
+                                 int64_t end, const struct heads *then, int64_t p)
 {
     struct head_rows a;
 
@@ -220,7 +231,7 @@ static struct head_rows ahead_of(const struct few *f, const struct tensor *x, in
         x = then;
         row = min_i64(p + row - end, f->last - 1);
     }
-    a = head_at(x, row, f->kv + h, f->d);
+    a = head_at(x, row, f->kv + h);
     if (row + TOGETHER > f->last) a.step = 0;
     return a;
 }
@@ -229,16 +240,16 @@ INLINE void walk_keys(enum dtype t, const struct few *f, int64_t p, int64_t end)
 {
     for (int64_t i = p; i < end; i += TOGETHER)
         for (int64_t h = 0; h < f->heads; h++)
-            scores(t, f->z->q + h * f->d, head_at(f->j->k, i, f->kv + h, f->d), min_i64(TOGETHER, end - i),
-                   f->d, ahead_of(f, f->j->k, i, h, end, f->j->v, p), f->z->p[h] + (i - p));
+            scores(t, f->z->q + h * f->d, head_at(&f->k, i, f->kv + h), min_i64(TOGETHER, end - i), f->d,
+                   ahead_of(f, &f->k, i, h, end, &f->v, p), f->z->p[h] + (i - p));
 }
 
 INLINE void walk_values(enum dtype t, const struct few *f, int64_t p, int64_t end)
 {
     for (int64_t i = p; i < end; i += TOGETHER)
         for (int64_t h = 0; h < f->heads; h++)
-            values(t, f->z->p[h] + (i - p), head_at(f->j->v, i, f->kv + h, f->d), min_i64(TOGETHER, end - i),
-                   f->d, ahead_of(f, f->j->v, i, h, end, f->j->k, end), i == p ? f->z->shrink[h] : 1,
+            values(t, f->z->p[h] + (i - p), head_at(&f->v, i, f->kv + h), min_i64(TOGETHER, end - i), f->d,
+                   ahead_of(f, &f->v, i, h, end, &f->k, end), i == p ? f->z->shrink[h] : 1,
                    f->z->out + h * f->d);
 }
 
@@ -354,6 +365,7 @@ void SIMD_NAME(attention_few)(const struct attention_job *j, struct attention_bl
     const struct attention_shape *s = j->s;
     struct few f = { .z = scratch, .j = j, .t0 = b.t0, .first = s->first[b.t0], .d = s->head_dim };
     int64_t queries, part = task % c.parts;
+    bool walks;
 
     f.group = s->heads / s->kv_heads;
     f.d_padded = round_up(f.d, WIDTH);
@@ -362,13 +374,18 @@ void SIMD_NAME(attention_few)(const struct attention_job *j, struct attention_bl
     f.heads = min_i64(c.share, s->kv_heads - f.kv);
     f.query = queries * part / c.parts;
     f.queries = queries * (part + 1) / c.parts - f.query;
+    walks = f.queries == 1 && f.d == f.d_padded;
+    if (walks) {
+        f.k = heads_of(j->k, f.d);
+        f.v = heads_of(j->v, f.d);
+    }
     begin(&f);
     for (int64_t x = 0; x < f.queries; x++)
         if (f.first + f.z->count[x] > f.last) f.last = f.first + f.z->count[x];
     for (int64_t p = f.first; p < f.last; p += FEW_KEYS) {
         int64_t end = min_i64(f.last, p + FEW_KEYS);
 
-        if (f.queries == 1 && f.d == f.d_padded)
+        if (walks)
             walk(&f, p, end);
         else
             for (int64_t h = 0; h < f.heads; h++) share(&f, p, end, f.kv + h, h * f.queries);
