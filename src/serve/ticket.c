@@ -6,6 +6,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "core/report.h"
+
 struct ticket *ticket_make(struct inquiry *o)
 {
     struct ticket *t = calloc(1, sizeof *t);
@@ -105,16 +107,27 @@ bool ticket_wait(struct ticket *t, double seconds, struct ticket_news *n)
 
 /* ---- telling ------------------------------------------------------------------------------------------------- */
 
+/* How often readers are woken for another number of the same stage: a queue of many moves with every answer, and all who wait in it would be
+ * woken each time. The last number is seen when something else wakes them, or their wait ends. */
+static const double progress_seconds = 0.1;
+
 void ticket_tell_progress(struct ticket *t, const char *stage, const char *part, uint64_t done,
                           uint64_t total)
 {
+    double now = clock_seconds();
+    bool new_stage;
+
     pthread_mutex_lock(&t->lock);
+    new_stage = strcmp(t->progress.stage, stage) != 0 || strcmp(t->progress.part, part) != 0;
     snprintf(t->progress.stage, sizeof t->progress.stage, "%s", stage);
     snprintf(t->progress.part, sizeof t->progress.part, "%s", part);
     t->progress.done = done;
     t->progress.total = total;
     t->n_progress++;
-    pthread_cond_signal(&t->changed);
+    if (new_stage || now > t->told_progress + progress_seconds) {
+        t->told_progress = now;
+        pthread_cond_signal(&t->changed);
+    }
     pthread_mutex_unlock(&t->lock);
 }
 

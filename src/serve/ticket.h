@@ -38,7 +38,8 @@ struct ticket {
     struct ticket_token *tokens;
     size_t n_tokens, tokens_capacity;
     struct ticket_progress progress;
-    unsigned n_progress; /* how often it changed */
+    unsigned n_progress;  /* how often it changed */
+    double told_progress; /* when readers were woken for it last */
     bool ended;
     sphinx_answer *answer; /* NULL: error says why */
     sphinx_error error;
