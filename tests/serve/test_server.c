@@ -330,7 +330,7 @@ static void test_gone(void **state)
     struct serve_options o = server_options();
     struct server *s;
     char byte;
-    int port, fd;
+    int port, fd, others[3];
 
     (void)state;
     o.slots = 1;
@@ -340,13 +340,10 @@ static void test_gone(void **state)
     fd = begin(port, ENDLESS);
     assert_int_equal(recv(fd, &byte, 1, 0), 1);
     assert_true(metric(port, "requests_processing") == 1);
-    for (int i = 0; i < 3; i++) {
-        int other = begin(port, ENDLESS);
-
-        await(port, "requests_deferred", 1);
-        close(other);
-        await(port, "requests_deferred", 0);
-    }
+    for (int i = 0; i < 3; i++) others[i] = begin(port, ENDLESS);
+    await(port, "requests_deferred", 3);
+    for (int i = 0; i < 3; i++) close(others[i]);
+    await(port, "requests_deferred", 0);
     close(fd);
     await(port, "requests_processing", 0);
     await(port, "answers_cancelled_total", 4);
