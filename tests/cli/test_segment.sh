@@ -29,6 +29,7 @@ expect 2 "" "sphinx: run: --sam is of --masks FILE (see: sphinx help run)$nl" ru
 fails 1 "$picture: not a ZIP archive: it does not start with PK" run -p hi -i $picture --sam $picture --masks "$tmp/over.png" -m $tiny/llama_ens
 
 # From nothing: scenes with masks, random weights, a few steps.
+export ASAN_OPTIONS=detect_leaks=0 # of fontconfig
 runs 0 synth "$tmp/scenes" --count 4 --masks --tasks vqa --scenes objects --size 64 -q
 contains "$tmp/scenes/annotations/masks.json" '"segmentation": {"size": ['
 runs 0 init "$tmp/random.pth" --segmenter 64,32,1,32 -s 1
@@ -46,6 +47,7 @@ runs 0 train "$tmp/sam.yaml" -o "$tmp/run" -t 1
 contains "$tmp/err" "after step 2: validation loss "
 contains "$tmp/err" "(IoU "
 contains "$tmp/run/log.jsonl" '"iou":'
+unset ASAN_OPTIONS
 runs 0 segment --sam "$tmp/run/epoch0/sam.pth" -i "$tmp/scenes/images/000000.png" --box 5,5,40,40
 runs 1 init "$tmp/none.pth" --segmenter 256,96
 contains "$tmp/err" '"256,96": no size of a segmenter: want SIDE,WIDTH,LAYERS,DIM such as 256,96,4,64'
