@@ -6,7 +6,9 @@
 
 model=models/sphinx-nano.gguf
 picture=examples/pictures/rings.jpg
-printf '%s\tWhere is the ring?\n%s\tWhat is in the image?\n' $picture $picture >"$tmp/list.tsv"
+caption='Describe the image concisely. Include the bounding box for each mentioned object.'
+where='Please provide the bounding box coordinate of the region this sentence describes: orange ring.'
+printf '%s\t%s\n' $picture "$caption" $picture "$where" >"$tmp/list.tsv"
 value() {
     "$json_value" "$tmp/answer" "$@"
 }
@@ -31,7 +33,7 @@ check_preset() { # PRESET PATTERN PART ARGUMENT...
         text=$(value answer)
         printf '%s\n' "$text" | grep -Eqx "$pattern([,;.]? ?$pattern)*" || failed "$preset $*: $text"
         same "$preset $*: parts of $text" "$(value "$preset" | grep -o '"square"' | wc -l)" \
-            "$(printf '%s\n' "$text" | grep -Eo "[[;]$part" | wc -l)"
+            "$(printf '%s\n' "$text" | sed 's,<p>[^<]*</p>,,g' | grep -Eo "[[;]$part" | wc -l)"
         same "$preset $*: malformed parts of $text" "$(value malformed)" 0
     done <"$tmp/out"
 }
