@@ -32,7 +32,7 @@ struct serve_command {
     struct server *server;
     struct words keys, origins, hosts;
     char *model_name;
-    char segmenter[PATH_MAX]; /* "": none */
+    char segmenter[PATH_MAX]; /* the bundled one, where it is taken; else "" */
 };
 
 static void words_free(struct words *w)
@@ -106,8 +106,8 @@ static void on_access(void *user, const struct serve_access *a)
 /* The bundled model's boxes are cut out by the bundled segmenter; that of another model is for the user to name. */
 static void find_segmenter(struct serve_command *c, const struct settings *s)
 {
-    if (s->sam == NULL && !c->setup.paths.bundled) return;
-    if (!segmenter_path(s->sam, c->segmenter, sizeof c->segmenter)) c->segmenter[0] = '\0';
+    if (s->sam != NULL || !c->setup.paths.bundled) return;
+    if (!segmenter_path(NULL, c->segmenter, sizeof c->segmenter)) c->segmenter[0] = '\0';
 }
 
 static int open_server(struct serve_command *c, struct settings *s)
@@ -132,7 +132,7 @@ static int open_server(struct serve_command *c, struct settings *s)
         .connections_max = s->connections,
         .seconds_request = s->timeout,
         .seconds_receive = s->timeout_read,
-        .sam = c->segmenter[0] != '\0' ? c->segmenter : NULL,
+        .sam = c->segmenter[0] != '\0' ? c->segmenter : s->sam,
         .segmenter = { .cpu = s->model.cpu, .threads = s->model.threads, .precise = s->model.precise },
         .session = s->session,
         .ask = s->ask,
