@@ -1,6 +1,7 @@
 /* ticket.c - see ticket.h. */
 #include "serve/ticket.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,24 +45,20 @@ void ticket_drop(struct ticket *t)
 
 /* ---- reading ------------------------------------------------------------------------------------------------- */
 
+/* Between pieces of text: no more of them a second than a screen shows. */
+static const double text_seconds = 0.01;
+
 static bool has_news(const struct ticket *t, const struct ticket_news *n)
 {
     return t->ended || t->size > n->size || t->n_progress > n->n_progress;
 }
 
-static struct timespec in_seconds(double seconds)
+/* Under the lock: waits until the ticket changes, which is what it returns, or until then at the latest, by clock_seconds. */
+static bool changes_until(struct ticket *t, double then)
 {
-    struct timespec until;
-    long nanoseconds = (long)((seconds - (double)(time_t)seconds) * 1e9);
+    struct timespec until = { .tv_sec = (time_t)then, .tv_nsec = (long)((then - floor(then)) * 1e9) };
 
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_sec += (time_t)seconds;
-    until.tv_nsec += nanoseconds;
-    if (until.tv_nsec >= 1000000000L) {
-        until.tv_nsec -= 1000000000L;
-        until.tv_sec++;
-    }
-    return until;
+    return pthread_cond_timedwait(&t->changed, &t->lock, &until) == 0;
 }
 
 /* New text, and the tokens that came before it. */
@@ -79,12 +76,12 @@ static void take_text(const struct ticket *t, struct ticket_news *n)
     n->n_new = n_new;
     n->size = t->size;
     n->n_tokens = t->n_tokens;
+    n->had_text = clock_seconds();
 }
 
 bool ticket_wait(struct ticket *t, double seconds, struct ticket_news *n)
 {
-    struct timespec until = in_seconds(seconds);
-    int late = 0;
+    double now = clock_seconds(), until = now + seconds;
     bool news;
 
     n->progressed = false;
@@ -92,7 +89,12 @@ bool ticket_wait(struct ticket *t, double seconds, struct ticket_news *n)
     n->tokens = NULL;
     n->n_text = n->n_new = 0;
     pthread_mutex_lock(&t->lock);
-    while (!has_news(t, n) && late == 0) late = pthread_cond_timedwait(&t->changed, &t->lock, &until);
+    t->paced = true;
+    while (!t->ended && n->had_text + text_seconds > now && changes_until(t, n->had_text + text_seconds)) {
+    }
+    t->paced = false;
+    while (!has_news(t, n) && changes_until(t, until)) {
+    }
     news = has_news(t, n);
     if (t->n_progress > n->n_progress) {
         n->progressed = true;
@@ -175,7 +177,7 @@ void ticket_tell_text(struct ticket *t, const char *text, size_t size)
         t->text = list;
         memcpy(t->text + t->size, text, size);
         t->size += size;
-        pthread_cond_signal(&t->changed);
+        if (!t->paced) pthread_cond_signal(&t->changed);
     } else {
         atomic_store(&t->cancelled, true); /* better no answer than one with a hole */
     }

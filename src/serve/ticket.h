@@ -40,6 +40,7 @@ struct ticket {
     struct ticket_progress progress;
     unsigned n_progress;  /* how often it changed */
     double told_progress; /* when readers were woken for it last */
+    bool paced;           /* the reader had text just now: more is no reason to wake it */
     bool ended;
     sphinx_answer *answer; /* NULL: error says why */
     sphinx_error error;
@@ -60,6 +61,7 @@ void ticket_hold(struct ticket *t); /* one more */
 struct ticket_news {
     size_t size, n_tokens; /* of text and tokens, seen */
     unsigned n_progress;   /* seen */
+    double had_text;       /* when it took text last, clock_seconds; 0: never */
 
     bool progressed; /* since then: progress is the newest */
     struct ticket_progress progress;
@@ -70,7 +72,8 @@ struct ticket_news {
     bool ended; /* answer and error of the ticket may be read now */
 };
 
-/* Waits for news, but not longer than so many seconds. False: there is none. Without memory it waits for the end. */
+/* Waits for news, but not longer than so many seconds. False: there is none. Without memory it waits for the end. Text comes in pieces of a
+ * hundredth of a second, the first at once: a small model writes thousands of tokens a second, and a thread, a packet and a client would be woken for each. */
 bool ticket_wait(struct ticket *t, double seconds, struct ticket_news *news);
 
 /* The engine's half. */
