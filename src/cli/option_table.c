@@ -119,8 +119,8 @@ const struct option option_rows[] = {
     { "--sam", "", OPTION_TEXT, AT(sam), "FILE", NULL, 0, 0, BIT(SEGMENT) | BIT(RUN) | BIT(SERVE),
       GROUP_MODEL,
       "Segment Anything's weights: sam_vit_b_01ec64.pth, sam_vit_l_0b3195.pth, sam_vit_h_4b8939.pth, what "
-      "convert made of one, or any others with their names; without it models/sphinx-sam-nano.gguf, if it is "
-      "there" },
+      "convert made of one, or any others with their names; without it the bundled sphinx-sam-nano, taught "
+      "with drawn scenes (serve: beside the bundled model only)" },
     { "-i --image", "", OPTION_TEXT, AT(image), "FILE", NULL, 0, 0,
       ASKS | BIT(DUMP) | BIT(EVAL) | BIT(SEGMENT), GROUP_INPUT,
       "image to look at: JPEG, PNG, WebP, BMP, GIF or PNM; - is standard input" },

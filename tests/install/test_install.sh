@@ -17,7 +17,9 @@ for file in bin/sphinx include/sphinx.h "$libdir/libsphinx.so" "$libdir/libsphin
     share/man/man1/sphinx.1 share/bash-completion/completions/sphinx share/doc/sphinx/LICENSE; do
     [ -s "$at/$file" ] || fail "$file is missing"
 done
-[ -s "$at/share/sphinx/models/sphinx-nano.gguf" ] || fail "there is no bundled model"
+for model in sphinx-nano sphinx-sam-nano; do
+    [ -s "$at/share/sphinx/models/$model.gguf" ] || fail "the bundled $model is missing"
+done
 
 # The library gives away nothing but sphinx.h's names.
 nm -D --defined-only "$at/$libdir/libsphinx.so" | awk '{ print $3 }' | grep -v '^sphinx_' &&

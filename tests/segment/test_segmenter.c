@@ -11,13 +11,18 @@
 
 static const double box[4] = { 20, 15, 70, 60 };
 
-static sphinx_segmenter *open_segmenter(void)
+static sphinx_segmenter *open_segmenter_of(const char *path)
 {
     sphinx_segmenter *s;
     sphinx_error error = { 0 };
 
-    if (sphinx_segmenter_open(&s, SAM, NULL, &error) != SPHINX_OK) fail_msg("%s", error.text);
+    if (sphinx_segmenter_open(&s, path, NULL, &error) != SPHINX_OK) fail_msg("%s", error.text);
     return s;
+}
+
+static sphinx_segmenter *open_segmenter(void)
+{
+    return open_segmenter_of(SAM);
 }
 
 static sphinx_image *open_image(const char *path)
@@ -184,12 +189,76 @@ static void an_answer_s_masks(void **state)
     sphinx_model_close(model);
 }
 
+enum { SIDE = 200 };
+
+/* On grey, a blue disc and, cut by the picture's right side, a red one: in `truth` which a pixel is of. */
+static void draw_discs(struct image *im, unsigned char truth[SIDE * SIDE])
+{
+    static const struct {
+        int x, y, r;
+        unsigned char rgb[3];
+    } discs[] = { { 70, 80, 40, { 40, 70, 200 } }, { 185, 150, 30, { 210, 40, 40 } } };
+
+    assert_int_equal(img_init(im, SIDE, SIDE, NULL), STATUS_OK);
+    memset(im->rgb, 205, 3 * (size_t)SIDE * SIDE);
+    memset(truth, 0, (size_t)SIDE * SIDE);
+    for (unsigned char k = 0; k < 2; k++) {
+        for (int i = 0; i < SIDE * SIDE; i++) {
+            int dx = i % SIDE - discs[k].x, dy = i / SIDE - discs[k].y;
+
+            if (dx * dx + dy * dy > discs[k].r * discs[k].r) continue;
+            truth[i] = (unsigned char)(k + 1);
+            memcpy(im->rgb + 3 * (size_t)i, discs[k].rgb, 3);
+        }
+    }
+}
+
+/* The model that comes with the program finds what it never saw in this form: plain discs, by a box and by a point. */
+static void the_bundled_one_cuts_out(void **state)
+{
+    static const double around[2][4] = { { 30, 40, 110, 120 }, { 155, 120, 200, 180 } };
+    const sphinx_mask_point inside[2] = { { 75, 75, false }, { 185, 152, false } };
+    sphinx_segmenter *s = open_segmenter_of("models/sphinx-sam-nano.gguf");
+    static unsigned char truth[SIDE * SIDE];
+    struct image drawn = { 0 };
+    struct scratch folder;
+    sphinx_image *image;
+
+    (void)state;
+    draw_discs(&drawn, truth);
+    scratch_open(&folder);
+    assert_int_equal(img_png_write(&drawn, scratch_path(&folder, "discs.png"), NULL), STATUS_OK);
+    image = open_image(scratch_path(&folder, "discs.png"));
+    assert_int_equal(sphinx_segmenter_image(s, image, NULL), SPHINX_OK);
+    for (int i = 0; i < 4; i++) {
+        const sphinx_mask_prompt prompt =
+            i < 2 ? (sphinx_mask_prompt){ .box = around[i] }
+                  : (sphinx_mask_prompt){ .points = inside + i - 2, .n_points = 1 };
+        sphinx_mask *mask = make_mask(s, &prompt);
+        double both = 0, either = 0;
+
+        for (size_t p = 0; p < sizeof truth; p++) {
+            bool is = truth[p] == i % 2 + 1, found = mask->pixels[p] != 0;
+
+            both += is && found;
+            either += is || found;
+        }
+        if (both < 0.8 * either) fail_msg("disc %d: IoU %.3f", i, both / either);
+        sphinx_mask_free(mask);
+    }
+    sphinx_image_close(image);
+    img_free(&drawn);
+    scratch_close(&folder);
+    sphinx_segmenter_close(s);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(a_mask_in_all_its_forms),
                                         cmocka_unit_test(points_and_boxes),
                                         cmocka_unit_test(cancelled_and_wrong),
-                                        cmocka_unit_test(an_answer_s_masks) };
+                                        cmocka_unit_test(an_answer_s_masks),
+                                        cmocka_unit_test(the_bundled_one_cuts_out) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

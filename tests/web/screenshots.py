@@ -1,4 +1,4 @@
-"""screenshots.py - the pictures of the page in docs/images/, made anew with the real server and the bundled model:
+"""screenshots.py - the pictures of the page in docs/images/, made anew with the real server and the bundled models:
 
     tests/web/run.sh BUILD screenshots
 
@@ -11,6 +11,7 @@ from selenium.webdriver.common.keys import Keys
 from browser import GROUNDED, ROOT, PageTest, picture
 
 FOLDER = os.path.join(ROOT, "docs", "images")
+SAM = os.path.join(ROOT, "models", "sphinx-sam-nano.gguf")
 
 
 class Screenshots(PageTest):
@@ -34,11 +35,14 @@ class Screenshots(PageTest):
         self.shoot("demo.png")
 
     def test_phone_and_dark(self):
+        self.open(self.server("--sam", SAM))
         self.screen(390, 780, phone=True)
         self.emulate(**{"prefers-color-scheme": "dark"})
         self.give(picture("people.jpg"))
         self.ask(GROUNDED)
-        self.run_js("document.activeElement.blur()")
+        self.click("#show-masks")
+        self.wait(lambda: self.run_js("return document.getElementById('masks').width") == 336, "no masks are shown")
+        self.run_js("document.activeElement.blur(); scrollTo(0, 0)")
         self.assertEqual(len(self.shapes()), 2)
         self.settle()
         self.shoot("demo-phone.png")
