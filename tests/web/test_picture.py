@@ -169,4 +169,4 @@ class WrittenAnew(PageTest):
         boxes = self.shapes()
         self.assertEqual(len(boxes), 1)
         _, x1, y1, x2, y2 = boxes[0]
-        self.assertTrue(1900 < x1 < x2 < 4500 and 800 < y1 < y2 < 3500, boxes)
+        self.assertTrue(800 < x1 < x2 < 2800 and 1200 < y1 < y2 < 3500, boxes)
