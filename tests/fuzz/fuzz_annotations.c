@@ -9,10 +9,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "eval/benchmark.h"
 #include "eval/record.h"
+#include "fuzz/files.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -47,37 +47,6 @@ static const struct {
                 "\"i\", \"ask\": \"person\"}" },
 };
 
-static char folder[256]; /* made when it is first needed */
-
-static void remove_folder(void)
-{
-    static const char *const names[] = { "a.json", "a.jsonl", "a.csv", "a.tsv", "entry.json" };
-    char path[320];
-
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", folder, names[i]);
-        unlink(path);
-    }
-    rmdir(folder);
-}
-
-static const char *put(const char *name, const void *data, size_t size)
-{
-    static char path[320];
-    const char *parent = getenv("TMPDIR");
-    FILE *f;
-
-    if (folder[0] == '\0') {
-        snprintf(folder, sizeof folder, "%s/sphinx-fuzz-XXXXXX", parent != NULL ? parent : P_tmpdir);
-        if (mkdtemp(folder) == NULL) abort();
-        atexit(remove_folder);
-    }
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    f = fopen(path, "wb");
-    if (f == NULL || fwrite(data, 1, size, f) != size || fclose(f) != 0) abort();
-    return path;
-}
-
 static void check(const struct dataset *d)
 {
     struct arena a = { 0 };
@@ -109,9 +78,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                  "{\"x\": {%s, \"prompt\": \"{}{}{}\", \"max_tokens\": 1, \"metric\": \"exact\"}}",
                  kinds[kind].entry);
     assert(n > 0 && (size_t)n < sizeof entry);
-    if (benchmark_table_read(&t, put("entry.json", entry, (size_t)n), &e) != STATUS_OK) abort();
-    put(kinds[kind].file, data + 1, size - 1);
-    if (dataset_read(&d, &t.rows[0], folder, &e) == STATUS_OK) {
+    fuzz_put("entry.json", entry, (size_t)n);
+    if (benchmark_table_read(&t, fuzz_path("entry.json"), &e) != STATUS_OK) abort();
+    fuzz_put(kinds[kind].file, data + 1, size - 1);
+    if (dataset_read(&d, &t.rows[0], fuzz_folder, &e) == STATUS_OK) {
         check(&d);
         dataset_free(&d);
     } else {

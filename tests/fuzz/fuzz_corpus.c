@@ -6,11 +6,10 @@
  */
 #include <assert.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
+#include "fuzz/files.h"
 #include "train/corpus.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
@@ -27,41 +26,11 @@ static const struct {
     { "a.json", "META: [{path: a.json, preprocess: caption, root: /y/}]" },
 };
 
-static char folder[256]; /* made when it is first needed */
-static struct tokenizer *tokenizer;
+static struct tokenizer *tokenizer; /* opened when it is first needed */
 
-static const char *path_of(const char *name)
+static void close_tokenizer(void)
 {
-    static char path[320];
-
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    return path;
-}
-
-static void put(const char *name, const void *data, size_t size)
-{
-    FILE *f = fopen(path_of(name), "wb");
-
-    if (f == NULL || (size > 0 && fwrite(data, 1, size, f) != size) || fclose(f) != 0) abort();
-}
-
-static void clean(void)
-{
-    for (size_t i = 0; i < sizeof kinds / sizeof *kinds; i++) unlink(path_of(kinds[i].file));
-    unlink(path_of("c.yaml"));
-    rmdir(folder);
     tok_close(tokenizer);
-}
-
-static void begin(void)
-{
-    const char *parent = getenv("TMPDIR");
-    struct err e = { 0 };
-
-    snprintf(folder, sizeof folder, "%s/sphinx-fuzz-XXXXXX", parent != NULL ? parent : P_tmpdir);
-    if (mkdtemp(folder) == NULL || tok_open(&tokenizer, "tests/data/tokenizer.model", &e) != STATUS_OK)
-        abort();
-    atexit(clean);
 }
 
 static void check(const struct corpus *c)
@@ -105,13 +74,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct corpus *c;
 
     if (size == 0) return 0;
-    if (folder[0] == '\0') begin();
+    if (tokenizer == NULL) {
+        if (tok_open(&tokenizer, "tests/data/tokenizer.model", &e) != STATUS_OK) abort();
+        atexit(close_tokenizer);
+    }
     if (kinds[kind].yaml != NULL)
-        put("c.yaml", kinds[kind].yaml, strlen(kinds[kind].yaml));
+        fuzz_put("c.yaml", kinds[kind].yaml, strlen(kinds[kind].yaml));
     else
-        put("a.jsonl", line, sizeof line - 1);
-    put(kinds[kind].file, data + 1, size - 1);
-    if (corpus_open(&c, path_of("c.yaml"), 1, NULL, &e) == STATUS_OK) {
+        fuzz_put("a.jsonl", line, sizeof line - 1);
+    fuzz_put(kinds[kind].file, data + 1, size - 1);
+    if (corpus_open(&c, fuzz_path("c.yaml"), 1, NULL, &e) == STATUS_OK) {
         check(c);
         corpus_close(c);
     } else {

@@ -1,43 +1,12 @@
 /* fuzz_mask_data.c - any bytes as a file of masks to learn from: refused with a reason, or pictures that each have masks within them. */
 #include <assert.h>
 #include <stdint.h>
-#include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
+#include "fuzz/files.h"
 #include "train/mask_data.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
-
-static char folder[256]; /* made when it is first needed */
-
-static void remove_folder(void)
-{
-    char path[320];
-
-    snprintf(path, sizeof path, "%s/m.json", folder);
-    unlink(path);
-    snprintf(path, sizeof path, "%s/c.yaml", folder);
-    unlink(path);
-    rmdir(folder);
-}
-
-static const char *put(const char *name, const void *data, size_t size)
-{
-    static char path[320];
-    const char *parent = getenv("TMPDIR");
-    FILE *f;
-
-    if (folder[0] == '\0') {
-        snprintf(folder, sizeof folder, "%s/sphinx-fuzz-XXXXXX", parent != NULL ? parent : P_tmpdir);
-        if (mkdtemp(folder) == NULL) abort();
-        atexit(remove_folder);
-    }
-    snprintf(path, sizeof path, "%s/%s", folder, name);
-    f = fopen(path, "wb");
-    if (f == NULL || fwrite(data, 1, size, f) != size || fclose(f) != 0) abort();
-    return path;
-}
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
@@ -45,8 +14,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct mask_data d;
     struct err e = { 0 };
 
-    put("m.json", data, size);
-    if (mask_data_open(&d, put("c.yaml", config, sizeof config - 1), &e) != STATUS_OK) {
+    fuzz_put("m.json", data, size);
+    fuzz_put("c.yaml", config, sizeof config - 1);
+    if (mask_data_open(&d, fuzz_path("c.yaml"), &e) != STATUS_OK) {
         assert(e.text[0] != '\0' && d.pictures == NULL);
         return 0;
     }
