@@ -3,9 +3,10 @@
 
     claims.py SPHINX BASE OUT [--views CONFIG5] [--steps N] [--seeds N] [--questions N] [--only tasks,domains,encoders,views]
 
-BASE is a model that has seen captions only (recipes/sphinx-nano writes it: stage1). From it every run of a comparison learns for the same
-number of steps, with the encoders frozen, on pictures that `sphinx synth` draws; then it is put to held-out questions. Every number
-in the report is a mean over seeds (of the data's order) with the least and the most. What is there already is not computed again.
+BASE is a model that sees, and has begun with all tasks (recipes/sphinx-nano writes it: stage1). From it every run of a comparison learns for
+the same number of steps, with the encoders frozen, on pictures that `sphinx synth` draws; then it is put to held-out questions. Every
+number in the report is a mean over seeds (of the data's order) with the least and the most. What is there already is not computed
+again, so that parts (--only) may be computed side by side, and a last call writes the report of all.
 
     tasks      one model for all tasks beside a model for each, of as many steps in all, and in each
     domains    a model taught on photos, then one on drawings from it, and their weights mixed: both domains over beta
@@ -23,6 +24,7 @@ from plots import bars, lines
 ENCODERS = ["clip", "convnext", "dinov2", "qformer"]
 TASKS = ["vqa", "rec", "ocr", "det", "caption"]
 BETAS = [0, 0.25, 0.5, 0.75, 1]
+MIX = "mix"  # the run that learns all tasks with all encoders: of two comparisons
 VIEWS = {"one view": "llama_ens", "five views": "llama_ens5"}
 
 
@@ -121,12 +123,15 @@ def tasks(b) -> str:
     learned = {t: b.data(f"train-{t}", "train", b.args.pictures, "--turns", 5, "--tasks", t) for t in TASKS}
     mixed = b.data("train-mix", "train", b.args.pictures, "--turns", 5, "--tasks", ",".join(TASKS))
     figures = Figures()
+    for t, score in b.score("base", b.args.base, held_out).items():
+        if t:
+            figures.add("nothing: the base", t, score)
     for seed in range(b.args.seeds):
         runs = {f"only {t}": (learned[t], b.args.steps) for t in TASKS}
         runs["the mix, as many steps as one task"] = (mixed, b.args.steps)
         runs["the mix, as many steps as all tasks"] = (mixed, b.args.steps * len(TASKS))
         for name, (data, steps) in runs.items():
-            short = f"tasks-{name.replace(',', '').replace(' ', '-')}"
+            short = MIX if name.endswith("as one task") else f"tasks-{name.replace(',', '').replace(' ', '-')}"
             scores = b.score(f"{short}-{seed}", b.learnt(short, b.args.base, data, seed, steps), held_out)
             for t in TASKS:
                 figures.add(name, t, scores[t])
@@ -166,7 +171,7 @@ def encoders(b) -> str:
     kinds.update({f"without {one}": [one] for one in ENCODERS})
     for seed in range(b.args.seeds):
         for name, without in kinds.items():
-            short = f"encoders-{name.replace(' ', '-')}"
+            short = f"encoders-{name.replace(' ', '-')}" if without else MIX
             model = b.learnt(short, b.args.base, learned, seed, b.args.steps, **({"without": without} if without else {}))
             scores = b.score(f"{short}-{seed}", model, held_out, *(["--without", ",".join(without)] if without else []))
             for t in [*TASKS, ""]:
