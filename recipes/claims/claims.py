@@ -6,7 +6,7 @@
 BASE is a model that sees, and has begun with all tasks (recipes/sphinx-nano writes it: stage1). From it every run of a comparison learns for
 the same number of steps, with the encoders frozen, on pictures that `sphinx synth` draws; then it is put to held-out questions. Every
 number in the report is a mean over seeds (of the data's order) with the least and the most. What is there already is not computed
-again, so that parts (--only) may be computed side by side, and a last call writes the report of all.
+again, so that parts may come one after the other (--only), or after an interruption, and a last call writes the report of all.
 
     tasks      one model for all tasks beside a model for each, of as many steps in all, and in each
     domains    a model taught on photos, then one on drawings from it, and their weights mixed: both domains over beta
@@ -16,6 +16,7 @@ again, so that parts (--only) may be computed side by side, and a last call writ
 import argparse
 import json
 import os
+import shutil
 import subprocess
 import sys
 
@@ -69,6 +70,7 @@ class Bench:
         settings = os.path.join(out, "config.yaml")
         with open(settings, "w", encoding="utf-8") as f:
             f.writelines(f"{key}: {json.dumps(value)}\n" for key, value in config.items())
+        shutil.rmtree(os.path.join(out, "run"), ignore_errors=True)  # of an interrupted call
         self.sphinx("train", settings, "-q", "-o", os.path.join(out, "run"), "-t", self.args.threads)
         newest = max((e.path for e in os.scandir(os.path.join(out, "run")) if e.is_dir()), key=os.path.getmtime)
         os.symlink(os.path.abspath(newest), final)
