@@ -106,6 +106,7 @@ typedef struct sphinx_model_info {
     bool sees;                     /* has encoders: images may be given */
     int image_size, views, image_words;
     int context, vocab, width, layers;
+    int threads; /* of each session, unless its options say otherwise */
     uint64_t parameters;
     double seconds_load;
 } sphinx_model_info;

@@ -181,6 +181,7 @@ void sphinx_model_get_info(const sphinx_model *m, sphinx_model_info *info)
                                  .vocab = k->llama.vocab,
                                  .width = k->llama.dim,
                                  .layers = k->llama.n_layers,
+                                 .threads = m->threads,
                                  .parameters = parameters,
                                  .seconds_load = m->seconds_load };
 }

@@ -6,9 +6,20 @@
 
 #include "core/report.h"
 
+/* A thread that answers, with a batch of its own. */
+struct lane {
+    struct engine *engine;
+    sphinx_batch *batch;
+    int n; /* slots that are READY or ANSWERING here */
+    pthread_cond_t work;
+    pthread_t thread;
+    bool started;
+};
+
 struct slot {
     struct engine *engine;
     sphinx_session *session;
+    struct lane *lane; /* while READY or ANSWERING */
     enum slot_state state;
     struct ticket *ticket;
     bool has_image; /* what the session remembers */
@@ -17,21 +28,21 @@ struct slot {
 };
 
 struct engine {
-    sphinx_batch *batch;
+    struct lane *lanes;
     struct slot *slots;
-    int n_slots;
+    int n_lanes, n_slots;
     size_t queue_max, image_bytes_max;
 
     pthread_mutex_t lock;
-    pthread_cond_t work; /* for both threads */
+    pthread_cond_t to_encode;
     struct ticket *first, **last;
     size_t n_waiting, n_running, image_bytes;
     uint64_t n_tickets;
     bool refuses, ends;
     struct engine_totals totals;
 
-    pthread_t answering, encoding;
-    bool started;
+    pthread_t encoding;
+    bool encodes;
 };
 
 /* ---- ends ---------------------------------------------------------------------------------------------------- */
@@ -148,6 +159,19 @@ static struct ticket *dequeue(struct engine *e)
     return t;
 }
 
+/* The slot's ticket is answered in the lane that has least to do. */
+static void make_ready(struct engine *e, struct slot *s)
+{
+    struct lane *lane = &e->lanes[0];
+
+    for (int i = 1; i < e->n_lanes; i++)
+        if (e->lanes[i].n < lane->n) lane = &e->lanes[i];
+    lane->n++;
+    s->lane = lane;
+    s->state = SLOT_READY;
+    pthread_cond_signal(&lane->work);
+}
+
 static void admit(struct engine *e)
 {
     bool moved = false;
@@ -159,13 +183,16 @@ static void admit(struct engine *e)
         s->ticket = dequeue(e);
         s->ticket->admitted = clock_seconds();
         s->used = s->ticket->number;
-        s->state = s->ticket->inquiry.image != NULL ? SLOT_TO_ENCODE : SLOT_READY;
         e->n_running++;
         moved = true;
+        if (s->ticket->inquiry.image == NULL) {
+            make_ready(e, s);
+        } else {
+            s->state = SLOT_TO_ENCODE;
+            pthread_cond_signal(&e->to_encode);
+        }
     }
-    if (!moved) return;
-    tell_queue(e);
-    pthread_cond_broadcast(&e->work);
+    if (moved) tell_queue(e);
 }
 
 /* The slot is free again. */
@@ -175,6 +202,8 @@ static void vacate(struct engine *e, struct slot *s, sphinx_answer *answer, cons
 
     s->ticket = NULL;
     s->state = SLOT_IDLE;
+    if (s->lane != NULL) s->lane->n--;
+    s->lane = NULL;
     e->n_running--;
     end_ticket(e, t, answer, error);
     admit(e);
@@ -302,15 +331,16 @@ static void on_token(void *user, const sphinx_candidate *token, const sphinx_can
 
 /* ---- encoding -------------------------------------------------------------------------------------------------- */
 
-/* The slot whose ticket came first among those in a state; NULL: none. */
-static struct slot *next_in(struct engine *e, enum slot_state state)
+/* The slot whose ticket came first among those in a state, and in a lane (NULL: in none); NULL: none. */
+static struct slot *next_in(struct engine *e, enum slot_state state, const struct lane *lane)
 {
     struct slot *first = NULL;
 
     for (int i = 0; i < e->n_slots; i++) {
         struct slot *s = &e->slots[i];
 
-        if (s->state == state && (first == NULL || s->ticket->number < first->ticket->number)) first = s;
+        if (s->state != state || s->lane != lane) continue;
+        if (first == NULL || s->ticket->number < first->ticket->number) first = s;
     }
     return first;
 }
@@ -331,8 +361,7 @@ static void encode(struct engine *e, struct slot *s)
     }
     s->has_image = true;
     s->image_key = o->picture->key;
-    s->state = SLOT_READY;
-    pthread_cond_broadcast(&e->work);
+    make_ready(e, s);
 }
 
 static void *encode_all(void *user)
@@ -341,12 +370,12 @@ static void *encode_all(void *user)
 
     pthread_mutex_lock(&e->lock);
     while (!e->ends) {
-        struct slot *s = next_in(e, SLOT_TO_ENCODE);
+        struct slot *s = next_in(e, SLOT_TO_ENCODE, NULL);
 
         if (s != NULL)
             encode(e, s);
         else
-            pthread_cond_wait(&e->work, &e->lock);
+            pthread_cond_wait(&e->to_encode, &e->lock);
     }
     pthread_mutex_unlock(&e->lock);
     return NULL;
@@ -369,7 +398,7 @@ static sphinx_status prepare(struct slot *s, sphinx_error *error)
     return st;
 }
 
-static sphinx_status join(struct engine *e, struct slot *s, sphinx_error *error)
+static sphinx_status join(struct slot *s, sphinx_error *error)
 {
     const struct inquiry *o = &s->ticket->inquiry;
     sphinx_ask_options ask = o->ask;
@@ -381,31 +410,25 @@ static sphinx_status join(struct engine *e, struct slot *s, sphinx_error *error)
     ask.piece = on_piece;
     ask.token = o->tokens ? on_token : NULL;
     ask.user = s->ticket;
-    return st == SPHINX_OK ? sphinx_batch_add(e->batch, s->session, o->question, &ask, error) : st;
+    return st == SPHINX_OK ? sphinx_batch_add(s->lane->batch, s->session, o->question, &ask, error) : st;
 }
 
 /* Under the lock, which it gives up meanwhile. */
-static void join_ready(struct engine *e)
+static void join_ready(struct lane *lane)
 {
+    struct engine *e = lane->engine;
     struct slot *s;
 
-    while ((s = next_in(e, SLOT_READY)) != NULL) {
+    while ((s = next_in(e, SLOT_READY, lane)) != NULL) {
         sphinx_error error = { 0 };
         sphinx_status st;
 
         s->state = SLOT_ANSWERING;
         pthread_mutex_unlock(&e->lock);
-        st = join(e, s, &error);
+        st = join(s, &error);
         pthread_mutex_lock(&e->lock);
         if (st != SPHINX_OK) vacate(e, s, NULL, &error);
     }
-}
-
-static bool is_answering(const struct engine *e)
-{
-    for (int i = 0; i < e->n_slots; i++)
-        if (e->slots[i].state == SLOT_ANSWERING) return true;
-    return false;
 }
 
 static struct slot *slot_of(struct engine *e, const sphinx_session *session)
@@ -416,43 +439,45 @@ static struct slot *slot_of(struct engine *e, const sphinx_session *session)
     return s;
 }
 
-static void pass_on_cancels(struct engine *e)
+static void pass_on_cancels(const struct lane *lane)
 {
-    for (int i = 0; i < e->n_slots; i++) {
-        struct slot *s = &e->slots[i];
+    for (int i = 0; i < lane->engine->n_slots; i++) {
+        struct slot *s = &lane->engine->slots[i];
 
-        if (s->state == SLOT_ANSWERING && atomic_load(&s->ticket->cancelled))
+        if (s->lane == lane && s->state == SLOT_ANSWERING && atomic_load(&s->ticket->cancelled))
             sphinx_session_cancel(s->session);
     }
 }
 
 /* Under the lock, which it gives up during the step. */
-static void step(struct engine *e)
+static void step(struct lane *lane)
 {
+    struct engine *e = lane->engine;
     sphinx_session *session;
     sphinx_answer *answer;
     sphinx_error error = { 0 };
 
-    pass_on_cancels(e);
+    pass_on_cancels(lane);
     pthread_mutex_unlock(&e->lock);
-    sphinx_batch_step(e->batch);
+    sphinx_batch_step(lane->batch);
     pthread_mutex_lock(&e->lock);
     e->totals.steps++;
-    while (sphinx_batch_take(e->batch, &session, &answer, &error))
+    while (sphinx_batch_take(lane->batch, &session, &answer, &error))
         vacate(e, slot_of(e, session), answer, &error);
 }
 
 static void *answer_all(void *user)
 {
-    struct engine *e = user;
+    struct lane *lane = user;
+    struct engine *e = lane->engine;
 
     pthread_mutex_lock(&e->lock);
     while (!e->ends) {
-        join_ready(e);
-        if (is_answering(e))
-            step(e);
+        join_ready(lane);
+        if (lane->n > 0)
+            step(lane);
         else if (!e->ends)
-            pthread_cond_wait(&e->work, &e->lock);
+            pthread_cond_wait(&lane->work, &e->lock);
     }
     pthread_mutex_unlock(&e->lock);
     return NULL;
@@ -477,24 +502,37 @@ static enum status open_slots(struct engine *e, sphinx_model *model, const struc
             return err_set(err, (enum status)error.code, "%s", error.text);
         e->n_slots++;
     }
-    if (sphinx_batch_open(&e->batch, model, 0, &error) != SPHINX_OK)
-        return err_set(err, (enum status)error.code, "%s", error.text);
+    return STATUS_OK;
+}
+
+/* One lane's steps have all threads; of several each has one. */
+static enum status open_lanes(struct engine *e, sphinx_model *model, int lanes, struct err *err)
+{
+    sphinx_error error = { 0 };
+
+    e->lanes = calloc((size_t)lanes, sizeof *e->lanes);
+    if (e->lanes == NULL) return err_no_memory(err, "slots");
+    for (; e->n_lanes < lanes; e->n_lanes++) {
+        struct lane *lane = &e->lanes[e->n_lanes];
+
+        if (sphinx_batch_open(&lane->batch, model, lanes > 1 ? 1 : 0, &error) != SPHINX_OK)
+            return err_set(err, (enum status)error.code, "%s", error.text);
+        pthread_cond_init(&lane->work, NULL);
+        lane->engine = e;
+    }
     return STATUS_OK;
 }
 
 static enum status start(struct engine *e, struct err *err)
 {
-    if (pthread_create(&e->answering, NULL, answer_all, e) != 0)
-        return err_set(err, STATUS_IO, "no thread can be started");
-    if (pthread_create(&e->encoding, NULL, encode_all, e) != 0) {
-        pthread_mutex_lock(&e->lock);
-        e->ends = true;
-        pthread_cond_broadcast(&e->work);
-        pthread_mutex_unlock(&e->lock);
-        pthread_join(e->answering, NULL);
-        return err_set(err, STATUS_IO, "no thread can be started");
+    e->encodes = pthread_create(&e->encoding, NULL, encode_all, e) == 0;
+    if (!e->encodes) return err_set(err, STATUS_IO, "no thread can be started");
+    for (int i = 0; i < e->n_lanes; i++) {
+        struct lane *lane = &e->lanes[i];
+
+        lane->started = pthread_create(&lane->thread, NULL, answer_all, lane) == 0;
+        if (!lane->started) return err_set(err, STATUS_IO, "no thread can be started");
     }
-    e->started = true;
     return STATUS_OK;
 }
 
@@ -507,11 +545,12 @@ enum status engine_open(struct engine **engine, sphinx_model *model, const struc
     *engine = e;
     if (e == NULL) return err_no_memory(err, "engine");
     pthread_mutex_init(&e->lock, NULL);
-    pthread_cond_init(&e->work, NULL);
+    pthread_cond_init(&e->to_encode, NULL);
     e->last = &e->first;
     e->queue_max = o->queue_max;
     e->image_bytes_max = o->image_bytes_max;
     st = open_slots(e, model, o, err);
+    if (st == STATUS_OK) st = open_lanes(e, model, o->lanes, err);
     if (st == STATUS_OK) st = start(e, err);
     if (st == STATUS_OK) return STATUS_OK;
     engine_close(e);
@@ -519,18 +558,26 @@ enum status engine_open(struct engine **engine, sphinx_model *model, const struc
     return st;
 }
 
+static void join_threads(struct engine *e)
+{
+    if (e->encodes) pthread_join(e->encoding, NULL);
+    e->encodes = false;
+    for (int i = 0; i < e->n_lanes; i++) {
+        if (e->lanes[i].started) pthread_join(e->lanes[i].thread, NULL);
+        e->lanes[i].started = false;
+    }
+}
+
 void engine_stop(struct engine *e)
 {
-    if (!e->started) return;
-    e->started = false;
     pthread_mutex_lock(&e->lock);
     e->refuses = e->ends = true;
     for (int i = 0; i < e->n_slots; i++)
         if (e->slots[i].ticket != NULL) atomic_store(&e->slots[i].ticket->cancelled, true);
-    pthread_cond_broadcast(&e->work);
+    pthread_cond_signal(&e->to_encode);
+    for (int i = 0; i < e->n_lanes; i++) pthread_cond_signal(&e->lanes[i].work);
     pthread_mutex_unlock(&e->lock);
-    pthread_join(e->answering, NULL);
-    pthread_join(e->encoding, NULL);
+    join_threads(e);
     pthread_mutex_lock(&e->lock);
     while (e->first != NULL) end_ticket(e, dequeue(e), NULL, &was_cancelled);
     for (int i = 0; i < e->n_slots; i++)
@@ -542,10 +589,14 @@ void engine_close(struct engine *e)
 {
     if (e == NULL) return;
     engine_stop(e);
-    sphinx_batch_close(e->batch);
+    for (int i = 0; i < e->n_lanes; i++) {
+        sphinx_batch_close(e->lanes[i].batch);
+        pthread_cond_destroy(&e->lanes[i].work);
+    }
+    free(e->lanes);
     for (int i = 0; i < e->n_slots; i++) sphinx_session_close(e->slots[i].session);
     free(e->slots);
-    pthread_cond_destroy(&e->work);
+    pthread_cond_destroy(&e->to_encode);
     pthread_mutex_destroy(&e->lock);
     free(e);
 }

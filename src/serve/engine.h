@@ -1,8 +1,11 @@
 /*
- * engine.h - answers tickets: sessions of one model, all in one batch, while another thread encodes images.
+ * engine.h - answers tickets: sessions of one model, in the batch of a lane or of several, while another thread encodes images.
  *
  *   engine_submit ─ queue ─┬─ image: encoder thread ─┐
- *                          └─ none ──────────────────┴─ engine thread: joins the batch ─ steps ─ answer ─ ticket_end
+ *                          └─ none ──────────────────┴─ lane's thread: joins its batch ─ steps ─ answer ─ ticket_end
+ *
+ * One lane, whose steps have all threads, reads the weights once for all answers: right for a model whose weights come from memory. One that
+ * lies in the caches has steps too short to be shared: with several lanes, each of one thread, nobody waits for another.
  *
  * A ticket is admitted when a slot, which is a session, is free: first come, first served. It gets the slot that remembers most of its
  * dialogue. What a slot does is its state:
@@ -11,7 +14,7 @@
  *             └── without an image ────────────────────▲
  *
  * Invariants: (1) states, queue and totals are behind the lock. (2) Of a slot that is ENCODING the session belongs to the encoder thread,
- * of one that is READY or ANSWERING to the engine thread, and of any other to whoever holds the lock. (3) A ticket is in the queue, in one
+ * of one that is READY or ANSWERING to its lane's thread, and of any other to whoever holds the lock. (3) A ticket is in the queue, in one
  * slot, or ended. (4) Only the thread to which a session belongs cancels its work: so no cancel outlives the work that it was meant for.
  */
 #ifndef SPHINX_SERVE_ENGINE_H
@@ -23,6 +26,7 @@ struct engine;
 
 struct engine_options {
     int slots;                      /* answers at once, 1 or more */
+    int lanes;                      /* threads that answer, each with a batch of its own, 1 or more */
     size_t queue_max;               /* tickets that may wait */
     size_t image_bytes_max;         /* of decoded images that wait or are looked at */
     sphinx_session_options session; /* of all slots; without system */

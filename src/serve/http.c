@@ -25,6 +25,7 @@ enum {
     IMAGE_BYTES_MAX = 1 << 30,  /* of waiting requests */
     PICTURES_BYTES = 128 << 20, /* of late requests */
     SLOTS_DEFAULT = 4,
+    LANES_PARAMETERS = 32 << 20, /* of the largest model that is answered in several lanes: see engine.h */
     QUEUE_DEFAULT = 64,
     CONNECTIONS_DEFAULT = 256,
     REQUEST_SECONDS = 600,
@@ -392,9 +393,17 @@ static enum status open_reader(struct server *s, const struct serve_options *o, 
     return err_set(e, (enum status)error.code, "%s", error.text);
 }
 
+static int lanes_for(const sphinx_model_info *model, int slots)
+{
+    if (model->parameters > LANES_PARAMETERS) return 1;
+    return model->threads < slots ? model->threads : slots;
+}
+
 static enum status open_server(struct server *s, const struct serve_options *o, struct err *e)
 {
-    struct engine_options engine = { .slots = o->slots > 0 ? o->slots : SLOTS_DEFAULT,
+    int slots = o->slots > 0 ? o->slots : SLOTS_DEFAULT;
+    struct engine_options engine = { .slots = slots,
+                                     .lanes = lanes_for(&s->info, slots),
                                      .queue_max = (size_t)(o->queue_max > 0 ? o->queue_max : QUEUE_DEFAULT),
                                      .image_bytes_max = IMAGE_BYTES_MAX,
                                      .session = o->session };
