@@ -180,8 +180,10 @@ const struct option option_rows[] = {
       "questions about a picture in one conversation at most, all tasks mixed; 1: a file for each task" },
     { "--tasks", "", OPTION_SET, AT(synth_tasks), "LIST",
       "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
-      "grounded_caption t2i",
-      0, 0, BIT(SYNTH), GROUP_INPUT, "only these tasks, separated by commas; all unless given" },
+      "grounded_caption t2i lesson",
+      0, 0, BIT(SYNTH), GROUP_INPUT,
+      "only these tasks, separated by commas; all but lessons, which are easy questions to begin with, "
+      "unless given" },
     { "--scenes", "", OPTION_SET, AT(scenes), "LIST", "objects people words chart document page", 0, 0,
       BIT(SYNTH), GROUP_INPUT,
       "only these kinds of scenes, separated by commas; all but pages, which are full of letters, unless "

@@ -66,7 +66,7 @@ struct settings {
     size_t turns;
     bool patches, synth_masks;
     unsigned scenes;
-    unsigned synth_tasks; /* bit i for enum task i; 0: all */
+    unsigned synth_tasks; /* bit i for enum task i; 0: all but lessons */
     bool delta, allow_missing;
     const char *host, *alias, *api_key_file, *tls_certificate, *tls_key, *media_path, *web_path, *image_api,
         *image_api_key, *log_format; /* of serve */

@@ -50,6 +50,7 @@ const struct task_row task_rows[TASK_COUNT] = {
     [TASK_T2I] = { "t2i", "prompts for images",
                    "Write a prompt from which a text-to-image model could draw this image.", "", SCORING_TEXT,
                    "anls", 160, 1, task_t2i },
+    [TASK_LESSON] = { "lesson", "lessons", SHORT, "", SCORING_TEXT, "exact", 16, 10, task_lesson },
 };
 
 enum task task_find(const char *name)

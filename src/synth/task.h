@@ -24,6 +24,7 @@
  *   long_caption      everything                   anls
  *   grounded_caption  shapes, people and texts     detection, of what is told by shape and color
  *   t2i               everything                   anls
+ *   lesson            shapes and people            exact; easy questions, to begin with
  */
 #ifndef SPHINX_SYNTH_TASK_H
 #define SPHINX_SYNTH_TASK_H
@@ -49,6 +50,7 @@ enum task {
     TASK_LONG_CAPTION,
     TASK_GROUNDED_CAPTION,
     TASK_T2I,
+    TASK_LESSON, /* not in the mix unless it is asked for */
     TASK_COUNT
 };
 

@@ -26,9 +26,8 @@ static void ask_for(struct question *q, const char *kind, const char *answer, co
     q->n_likely = n_likely;
 }
 
-/* One of the things that words can single out; told is what the words are. False: no such thing. */
-static bool draw_unique(const struct question *q, struct draws *d, unsigned never, size_t *item,
-                        unsigned *told)
+bool question_draw_unique(const struct question *q, struct draws *d, unsigned never, size_t *item,
+                          unsigned *told)
 {
     size_t index[SCENE_ITEMS_MAX], n = scene_things(q->s, index);
     unsigned order[SCENE_ITEMS_MAX];
@@ -118,7 +117,7 @@ static bool ask_color(struct question *q, struct draws *d)
     char phrase[PHRASE_MAX];
     const struct item *t;
 
-    if (!draw_unique(q, d, TOLD_COLOR, &i, &told)) return false;
+    if (!question_draw_unique(q, d, TOLD_COLOR, &i, &told)) return false;
     t = &q->s->items[i];
     phrase_item(phrase, t, told);
     prose_add(&q->question,
@@ -166,7 +165,7 @@ static bool ask_texture(struct question *q, struct draws *d)
     char phrase[PHRASE_MAX];
     const struct item *t;
 
-    if (!draw_unique(q, d, TOLD_TEXTURE, &i, &told)) return false;
+    if (!question_draw_unique(q, d, TOLD_TEXTURE, &i, &told)) return false;
     t = &q->s->items[i];
     if (t->kind != ITEM_SHAPE || !t->large || (t->texture == TEXTURE_PLAIN) != plain) return false;
     phrase_item(phrase, t, told);
@@ -181,7 +180,7 @@ static bool ask_size(struct question *q, struct draws *d)
     unsigned told;
     char phrase[PHRASE_MAX];
 
-    if (!draw_unique(q, d, TOLD_SIZE, &i, &told) || q->s->items[i].kind != ITEM_SHAPE) return false;
+    if (!question_draw_unique(q, d, TOLD_SIZE, &i, &told) || q->s->items[i].kind != ITEM_SHAPE) return false;
     phrase_item(phrase, &q->s->items[i], told);
     prose_add(&q->question, "Is the %s large or small?", phrase);
     ask_for(q, "size", q->s->items[i].large ? "large" : "small", sizes, 2);

@@ -21,10 +21,8 @@ struct writing {
     size_t n_turns;
 };
 
-enum {
-    PURPOSE_TASK = 1 << 20,
-    PURPOSE_ORDER = PURPOSE_TASK + TASK_COUNT
-}; /* beyond what scene.c draws from */
+/* Beyond what scene.c draws from. Lessons came after the order, which draws what it drew before. */
+enum { PURPOSE_TASK = 1 << 20, PURPOSE_ORDER = PURPOSE_TASK + TASK_LESSON, PURPOSE_LESSON };
 
 /* ---- to learn from --------------------------------------------------------------------------------------------- */
 
@@ -186,7 +184,8 @@ static void write_task(struct writing *w, enum task task)
 
     for (unsigned turn = 0; turn < task_rows[task].turns; turn++) {
         struct draws d =
-            draws_begin(w->o->seed, w->o->split, w->index, (uint64_t)PURPOSE_TASK + (uint64_t)task);
+            draws_begin(w->o->seed, w->o->split, w->index,
+                        task == TASK_LESSON ? PURPOSE_LESSON : (uint64_t)PURPOSE_TASK + (uint64_t)task);
 
         if (!task_ask(w->q, task, w->s, w->picture, &d, turn)) continue;
         write_turn(w, task);

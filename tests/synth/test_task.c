@@ -97,10 +97,10 @@ static bool fits(const char *phrase, const struct item *t)
             if (t->texture != texture) return false;
         } else if (strcmp(word, "large") == 0 || strcmp(word, "small") == 0) {
             if (t->kind != ITEM_SHAPE || t->large != (word[0] == 'l')) return false;
-        } else if (strcmp(word, "in") != 0 && strcmp(word, "objects") != 0) {
+        } else if (strcmp(word, "in") != 0 && strncmp(word, "object", 6) != 0) {
             fail_msg("a word that the test does not know: %s in \"%s\"", word, phrase);
         }
-        if (strcmp(word, "objects") == 0) noun = t->kind == ITEM_SHAPE;
+        if (strncmp(word, "object", 6) == 0) noun = t->kind == ITEM_SHAPE;
     }
     return noun;
 }
@@ -250,6 +250,71 @@ static void test_statements(void **state)
         yes += strcmp(prose_text(&f.q.answer), "true") == 0;
     }
     assert_true(n > SCENES / 2 && fabs((double)yes - (double)n / 2) < 3 * sqrt((double)n) / 2);
+    end(&f);
+}
+
+/* The middle of the only thing that the phrase fits, along an axis, in pixels. */
+static double middle(const struct fixture *f, const char *phrase, int axis)
+{
+    size_t i = 0;
+    const double *box;
+
+    assert_int_equal(count(&f->s, phrase), 1);
+    while (!fits(phrase, &f->s.items[i])) i++;
+    box = f->picture.place[i].box;
+    return (box[axis] + box[axis + 2]) / 2;
+}
+
+/* The places told of, against what was painted. True: it was a question about places. */
+static bool check_place(const struct fixture *f)
+{
+    static const struct {
+        const char *middle, *after, *first;
+        int axis;
+    } forms[] = { { NULL, " in the left or in the right half of the image?", "left", 0 },
+                  { NULL, " in the upper or in the lower half of the image?", "upper", 1 },
+                  { " to the left or to the right of the ", "?", "left", 0 },
+                  { " above or below the ", "?", "above", 1 } };
+
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        char both[128], *second;
+        double limit;
+
+        if (!between(prose_text(&f->q.question), "Is the ", forms[i].after, both)) continue;
+        second = forms[i].middle != NULL ? strstr(both, forms[i].middle) : both;
+        if (second == NULL) continue;
+        if (second == both) {
+            limit = (forms[i].axis == 0 ? f->picture.im.width : f->picture.im.height) / 2.0;
+        } else {
+            *second = '\0';
+            limit = middle(f, second + strlen(forms[i].middle), forms[i].axis);
+        }
+        assert_int_equal(middle(f, both, forms[i].axis) < limit,
+                         strcmp(prose_text(&f->q.answer), forms[i].first) == 0);
+        return true;
+    }
+    return false;
+}
+
+static void test_lessons(void **state)
+{
+    size_t n = 0, places = 0, yes = 0;
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (int i = 0; i < 2 * SCENES; i++) {
+        next(&f);
+        for (unsigned turn = 0; turn < task_rows[TASK_LESSON].turns; turn++) {
+            if (!ask(&f, TASK_LESSON, turn)) continue;
+            n++;
+            check_question(&f);
+            places += check_place(&f);
+            yes += strcmp(prose_text(&f.q.answer), "yes") == 0;
+        }
+    }
+    assert_true(places > n / 6 && places < n / 2);
+    assert_true(yes > (n - places) * 2 / 5 && yes < (n - places) * 3 / 5);
     end(&f);
 }
 
@@ -511,7 +576,7 @@ int main(void)
         cmocka_unit_test(test_questions), cmocka_unit_test(test_choices),   cmocka_unit_test(test_statements),
         cmocka_unit_test(test_referring), cmocka_unit_test(test_detection), cmocka_unit_test(test_category),
         cmocka_unit_test(test_poses),     cmocka_unit_test(test_charts),    cmocka_unit_test(test_tasks),
-        cmocka_unit_test(test_patches),
+        cmocka_unit_test(test_patches),   cmocka_unit_test(test_lessons),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,0 +1,149 @@
+/*
+ * tasks_lesson.c - lesson: questions that lead up to those of vqa and statement, each a step easier than the next. To compare a phrase with a picture is
+ * not learned from vqa's questions alone, where what is absent differs in one word from what is there (docs/findings.md): here it
+ * mostly differs in all.
+ */
+#include "synth/task_parts.h"
+
+#include <math.h>
+
+#define APART                                                                                                \
+    24.0 /* units between the middles of things that plainly lie beside each other, and twice those from the picture's middle */
+
+static void answer_yes(struct question *q, bool yes)
+{
+    q->kind = "exists";
+    prose_add(&q->answer, "%s", yes_no(yes));
+}
+
+/* One of the first n bits that is set, or not set; n: there is none. */
+static unsigned draw_bit(struct draws *d, unsigned bits, unsigned n, bool set)
+{
+    unsigned order[SCENE_ITEMS_MAX];
+
+    draw_order(d, order, n);
+    for (unsigned i = 0; i < n; i++) {
+        if (((bits >> order[i] & 1u) != 0) == set) return order[i];
+    }
+    return n;
+}
+
+/* Shapes and colors of the scene's shapes, as bits. False: there is no shape. */
+static bool look_around(const struct question *q, unsigned *shapes, unsigned *colors)
+{
+    size_t index[SCENE_ITEMS_MAX], n = scene_items_of(q->s, ITEM_SHAPE, index);
+
+    *shapes = *colors = 0;
+    for (size_t i = 0; i < n; i++) {
+        *shapes |= 1u << q->s->items[index[i]].shape;
+        *colors |= 1u << q->s->items[index[i]].color;
+    }
+    return n > 0;
+}
+
+static bool ask_shape_there(struct question *q, struct draws *d)
+{
+    bool yes = draw_chance(d, 0.5);
+    unsigned shapes, colors, shape;
+
+    if (!look_around(q, &shapes, &colors)) return false;
+    shape = draw_bit(d, shapes, SHAPE_COUNT, yes);
+    if (shape == SHAPE_COUNT) return false;
+    prose_add(&q->question, "Is there %s %s?", phrase_article(shape_names[shape]), shape_names[shape]);
+    answer_yes(q, yes);
+    return true;
+}
+
+static bool ask_color_there(struct question *q, struct draws *d)
+{
+    bool yes = draw_chance(d, 0.5);
+    unsigned shapes, colors, color;
+
+    if (!look_around(q, &shapes, &colors)) return false;
+    color = draw_bit(d, colors, COLOR_COUNT, yes);
+    if (color == COLOR_COUNT) return false;
+    prose_add(&q->question, "Is there %s %s object?", phrase_article(color_names[color]), color_names[color]);
+    answer_yes(q, yes);
+    return true;
+}
+
+/* What is not there has neither a color nor a shape of what is. */
+static bool ask_thing_there(struct question *q, struct draws *d)
+{
+    bool yes = draw_chance(d, 0.5);
+    size_t index[SCENE_ITEMS_MAX], n = scene_items_of(q->s, ITEM_SHAPE, index);
+    unsigned shapes, colors, shape, color;
+    char phrase[PHRASE_MAX];
+    struct item t;
+
+    if (!look_around(q, &shapes, &colors)) return false;
+    t = q->s->items[index[draw_below(d, n)]];
+    shape = draw_bit(d, shapes, SHAPE_COUNT, false);
+    color = draw_bit(d, colors, COLOR_COUNT, false);
+    if (shape == SHAPE_COUNT || color == COLOR_COUNT) return false;
+    if (!yes) {
+        t.shape = shape;
+        t.color = color;
+    }
+    phrase_item(phrase, &t, TOLD_COLOR);
+    prose_add(&q->question, "Is there %s %s?", phrase_article(phrase), phrase);
+    answer_yes(q, yes);
+    return true;
+}
+
+/* Where one thing is, that words can single out. */
+static bool ask_half(struct question *q, struct draws *d)
+{
+    bool across = draw_chance(d, 0.5);
+    size_t i;
+    unsigned told;
+    char phrase[PHRASE_MAX];
+    const struct item *t;
+    double off;
+
+    if (!question_draw_unique(q, d, 0, &i, &told)) return false;
+    t = &q->s->items[i];
+    off = across ? t->x - q->s->width / 2 : t->y - q->s->height / 2;
+    if (fabs(off) < APART / 2) return false;
+    phrase_item(phrase, t, told);
+    prose_add(&q->question, "Is the %s in the %s half of the image?", phrase,
+              across ? "left or in the right" : "upper or in the lower");
+    q->kind = "half";
+    prose_add(&q->answer, "%s", across ? off < 0 ? "left" : "right" : off < 0 ? "upper" : "lower");
+    return true;
+}
+
+/* Two things that lie far apart in one direction. */
+static bool ask_far_side(struct question *q, struct draws *d)
+{
+    bool across = draw_chance(d, 0.5);
+    size_t a, b;
+    unsigned told_a, told_b;
+    char first[PHRASE_MAX], second[PHRASE_MAX];
+    double off;
+
+    if (!question_draw_unique(q, d, 0, &a, &told_a) || !question_draw_unique(q, d, 0, &b, &told_b))
+        return false;
+    off = across ? q->s->items[a].x - q->s->items[b].x : q->s->items[a].y - q->s->items[b].y;
+    if (fabs(off) < APART) return false;
+    phrase_item(first, &q->s->items[a], told_a);
+    phrase_item(second, &q->s->items[b], told_b);
+    prose_add(&q->question,
+              across ? "Is the %s to the left or to the right of the %s?"
+                     : "Is the %s above or below the %s?",
+              first, second);
+    q->kind = "side";
+    prose_add(&q->answer, "%s", across ? off < 0 ? "left" : "right" : off < 0 ? "above" : "below");
+    return true;
+}
+
+bool task_lesson(struct question *q, struct draws *d, unsigned turn)
+{
+    static bool (*const kinds[])(struct question *, struct draws *) = { ask_shape_there, ask_color_there,
+                                                                        ask_thing_there, ask_half,
+                                                                        ask_far_side };
+
+    if (q->s->kind != SCENE_OBJECTS && q->s->kind != SCENE_PEOPLE) return false;
+    draw_branch(d, turn);
+    return kinds[turn % (sizeof kinds / sizeof *kinds)](q, d);
+}
