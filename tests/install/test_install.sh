@@ -17,7 +17,7 @@ for file in bin/sphinx include/sphinx.h "$libdir/libsphinx.so" "$libdir/libsphin
     share/man/man1/sphinx.1 share/bash-completion/completions/sphinx share/doc/sphinx/LICENSE; do
     [ -s "$at/$file" ] || fail "$file is missing"
 done
-for model in sphinx-nano sphinx-sam-nano; do
+for model in sphinx-nano sphinx-nano-1k sphinx-sam-nano; do
     [ -s "$at/share/sphinx/models/$model.gguf" ] || fail "the bundled $model is missing"
 done
 
