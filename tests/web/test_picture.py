@@ -165,7 +165,7 @@ class WrittenAnew(PageTest):
             document.getElementById("file").dispatchEvent(new Event("change"));
         """)
         self.wait(lambda: "5200 × 3900" in self.one("#picture-name").get_attribute("textContent"), "the photo is not taken")
-        self.ask("Detect all people shown in the image.")
+        self.ask("Please provide the bounding box coordinate of the region this sentence describes: person in blue.")
         boxes = self.shapes()
         self.assertEqual(len(boxes), 1)
         _, x1, y1, x2, y2 = boxes[0]
