@@ -101,9 +101,10 @@ def options(client, model):
     texts = {client.chat.completions.create(model=model, messages=hello, max_tokens=12, temperature=1.5, top_p=1, seed=s)
              .choices[0].message.content for s in (1, 1, 2, 3, 4)}
     check("seeds make answers differ, and repeat them", 1 < len(texts) < 5)
-    plain = client.chat.completions.create(model=model, messages=hello, max_tokens=30, temperature=0)
+    told = [image_message("Generate a detailed description about the image.")]
+    plain = client.chat.completions.create(model=model, messages=told, max_tokens=30, temperature=0)
     word = plain.choices[0].message.content.split()[2]
-    cut = client.chat.completions.create(model=model, messages=hello, max_tokens=30, temperature=0, stop=[word])
+    cut = client.chat.completions.create(model=model, messages=told, max_tokens=30, temperature=0, stop=[word])
     check("a stop text ends it", cut.choices[0].finish_reason == "stop" and word not in cut.choices[0].message.content)
 
 
