@@ -384,6 +384,54 @@ static void test_queue(void **state)
     serve_close(s);
 }
 
+/* Lanes: answers begun together, each in whichever thread, are those given alone. */
+static void test_lanes(void **state)
+{
+    static const char *const words[] = { "Hello",       "A longer question about nothing",
+                                         "Hello again", "x",
+                                         "Why?",        "y z" };
+    enum { WORDS = sizeof words / sizeof *words };
+    sphinx_model_options several = one_thread;
+    struct serve_options o = server_options();
+    struct http_reply alone[WORDS];
+    char body[WORDS][256];
+    sphinx_model *wide;
+    struct server *s;
+    int port, fd[WORDS];
+
+    (void)state;
+    several.threads = 3;
+    wide = open_model("tests/data/tiny/llama_ens", &several);
+    o.slots = 4;
+    s = open_server(wide, &o);
+    port = serve_port(s);
+    for (int i = 0; i < WORDS; i++) {
+        snprintf(body[i], sizeof body[i],
+                 "{\"prompt\": \"%s\", \"max_tokens\": %d, \"temperature\": 0, \"logprobs\": 1}", words[i],
+                 20 + 40 * i);
+        alone[i] = http(port, "POST", "/v1/completions", "", body[i]);
+        assert_int_equal(alone[i].status, 200);
+    }
+    for (int round = 0; round < 3; round++) {
+        for (int i = 0; i < WORDS; i++) {
+            fd[i] = http_connect(port);
+            http_ask(fd[i], "POST", "/v1/completions", "Connection: close\r\n", body[i]);
+        }
+        for (int i = 0; i < WORDS; i++) {
+            struct http_reply r = http_take(fd[i]);
+            json_t *was = json_of(&alone[i]), *is = json_of(&r);
+
+            assert_true(json_equal(json_at(was, "choices"), json_at(is, "choices")));
+            json_decref(was);
+            json_decref(is);
+            http_free(&r);
+        }
+    }
+    for (int i = 0; i < WORDS; i++) http_free(&alone[i]);
+    serve_close(s);
+    sphinx_model_close(wide);
+}
+
 static void test_slow(void **state)
 {
     struct serve_options o = server_options();
@@ -575,6 +623,7 @@ int main(void)
         cmocka_unit_test(test_nonsense),   cmocka_unit_test(test_time_limit),
         cmocka_unit_test(test_drain),      cmocka_unit_test(test_close_under_way),
         cmocka_unit_test(test_access),     cmocka_unit_test(test_busy_port),
+        cmocka_unit_test(test_lanes),
     };
 
     return cmocka_run_group_tests(tests, setup, teardown);
