@@ -1,14 +1,15 @@
 /*
- * tasks_lesson.c - lesson: questions that lead up to those of vqa and statement, each a step easier than the next. To compare a phrase with a picture is
- * not learned from vqa's questions alone, where what is absent differs in one word from what is there (docs/findings.md): here it
- * mostly differs in all.
+ * tasks_lesson.c - lesson: questions that lead up to those of vqa and statement, and are easier. To compare a phrase with a picture is not learned
+ * from vqa's questions alone, where what is absent differs in one word from what is there (docs/findings.md): here it differs in all.
  */
 #include "synth/task_parts.h"
 
 #include <math.h>
 
 #define APART                                                                                                \
-    24.0 /* units between the middles of things that plainly lie beside each other, and twice those from the picture's middle */
+    24.0 /* units between the middles of two things that plainly lie beside each other; half of it, from the picture's middle */
+
+enum { WORDS_MAX = (int)SHAPE_COUNT > (int)COLOR_COUNT ? (int)SHAPE_COUNT : (int)COLOR_COUNT };
 
 static void answer_yes(struct question *q, bool yes)
 {
@@ -16,10 +17,10 @@ static void answer_yes(struct question *q, bool yes)
     prose_add(&q->answer, "%s", yes_no(yes));
 }
 
-/* One of the first n bits that is set, or not set; n: there is none. */
+/* One of the first n <= WORDS_MAX bits that is set, or not set; n: there is none. */
 static unsigned draw_bit(struct draws *d, unsigned bits, unsigned n, bool set)
 {
-    unsigned order[SCENE_ITEMS_MAX];
+    unsigned order[WORDS_MAX];
 
     draw_order(d, order, n);
     for (unsigned i = 0; i < n; i++) {
@@ -41,30 +42,31 @@ static bool look_around(const struct question *q, unsigned *shapes, unsigned *co
     return n > 0;
 }
 
-static bool ask_shape_there(struct question *q, struct draws *d)
+/* Whether one of n names is there, as the bits say. */
+static bool ask_name(struct question *q, struct draws *d, unsigned there, const char *const *names,
+                     unsigned n, const char *noun)
 {
     bool yes = draw_chance(d, 0.5);
-    unsigned shapes, colors, shape;
+    unsigned i = draw_bit(d, there, n, yes);
 
-    if (!look_around(q, &shapes, &colors)) return false;
-    shape = draw_bit(d, shapes, SHAPE_COUNT, yes);
-    if (shape == SHAPE_COUNT) return false;
-    prose_add(&q->question, "Is there %s %s?", phrase_article(shape_names[shape]), shape_names[shape]);
+    if (i == n) return false;
+    prose_add(&q->question, "Is there %s %s%s?", phrase_article(names[i]), names[i], noun);
     answer_yes(q, yes);
     return true;
 }
 
+static bool ask_shape_there(struct question *q, struct draws *d)
+{
+    unsigned shapes, colors;
+
+    return look_around(q, &shapes, &colors) && ask_name(q, d, shapes, shape_names, SHAPE_COUNT, "");
+}
+
 static bool ask_color_there(struct question *q, struct draws *d)
 {
-    bool yes = draw_chance(d, 0.5);
-    unsigned shapes, colors, color;
+    unsigned shapes, colors;
 
-    if (!look_around(q, &shapes, &colors)) return false;
-    color = draw_bit(d, colors, COLOR_COUNT, yes);
-    if (color == COLOR_COUNT) return false;
-    prose_add(&q->question, "Is there %s %s object?", phrase_article(color_names[color]), color_names[color]);
-    answer_yes(q, yes);
-    return true;
+    return look_around(q, &shapes, &colors) && ask_name(q, d, colors, color_names, COLOR_COUNT, " object");
 }
 
 /* What is not there has neither a color nor a shape of what is. */
