@@ -1,14 +1,15 @@
 /*
  * bench_ops.c - how near each kernel comes to what the machine can do, measured in the same minute.
  *
- *   bench_ops [-l level] [-t threads] [-f filter] [-s seconds] [-u]
+ *   bench_ops [-l level] [-t threads] [-f filter] [-s seconds] [-u] [-c]
  *
  * One line a case, tab-separated: op, dtype, M, K, N, milliseconds (median), figure, unit, fraction of the limit.
  * The limit is measured around every case, since neighbours come and go: for products of many rows, fused
  * multiply-adds in registers, with quantised weights products of 8-bit integers; where the weights are read once, reading
  * memory in four streams a thread.
  * -f keeps the cases whose "op dtype MxKxN" contains the text. -u, with one thread, counts processor time instead of the
- * clock's: on a machine with busy neighbours that is the time the kernel itself took.
+ * clock's: on a machine with busy neighbours that is the time the kernel itself took. -c multiplies by the same weight again and again, which stays
+ * in the caches if it fits: a model as small as sphinx-nano.
  */
 #include "backend/cpu/kernels.h"
 #include "backend/cpu/limits.h"
@@ -30,6 +31,7 @@ struct bench {
     double (*clock)(void);
     unsigned char *memory; /* READ_BYTES of weights, larger than any cache */
     enum cpu_level level;
+    bool cached;
 };
 
 /* ---- limits -------------------------------------------------------------------------------------------------- */
@@ -129,25 +131,26 @@ static float *floats(int64_t n)
     return p;
 }
 
-/* Each run takes the next stretch of memory as its weight, so that no weight is found in a cache. */
+/* Each run takes the next stretch of memory as its weight, so that no weight is found in a cache, unless that is wanted. */
 static void run_linear(struct bench *b, const struct work *w, int run)
 {
     size_t size = (size_t)w->N * dtype_bytes(w->type, (size_t)w->K), places = READ_BYTES / size;
     struct tensor x = tensor_matrix(DTYPE_F32, w->x, w->M, w->K),
                   y = tensor_matrix(DTYPE_F32, w->y, w->M, w->N);
-    struct tensor weight = tensor_matrix(w->type, b->memory + size * ((size_t)run % places), w->N, w->K);
+    struct tensor weight =
+        tensor_matrix(w->type, b->memory + size * (b->cached ? 0 : (size_t)run % places), w->N, w->K);
 
     b->backend->linear(&b->exec, &y, &x, &weight, NULL);
 }
 
 static void bench_linear(struct bench *b)
 {
-    static const int64_t sizes[][2] = { { 1024, 1024 }, { 1024, 3072 }, { 1024, 4096 },  { 4096, 1024 },
-                                        { 1536, 4608 }, { 1536, 8192 }, { 4096, 1536 },  { 1408, 6144 },
-                                        { 2048, 5632 }, { 5120, 5120 }, { 5120, 13824 }, { 13824, 5120 },
-                                        { 5632, 5120 }, { 2048, 2048 }, { 5632, 2048 },  { 6144, 1408 },
-                                        { 5120, 32000 } };
-    static const int64_t rows[] = { 1, 4, 8, 16, 32, 257, 351, 1515 };
+    static const int64_t sizes[][2] = { { 192, 1152 },   { 1024, 1024 }, { 1024, 3072 }, { 1024, 4096 },
+                                        { 4096, 1024 },  { 1536, 4608 }, { 1536, 8192 }, { 4096, 1536 },
+                                        { 1408, 6144 },  { 2048, 5632 }, { 5120, 5120 }, { 5120, 13824 },
+                                        { 13824, 5120 }, { 5632, 5120 }, { 2048, 2048 }, { 5632, 2048 },
+                                        { 6144, 1408 },  { 5120, 32000 } };
+    static const int64_t rows[] = { 1, 2, 4, 8, 16, 32, 257, 351, 1515 };
     static const enum dtype types[] = { DTYPE_F32,  DTYPE_BF16, DTYPE_F16, DTYPE_Q8_0,
                                         DTYPE_Q4_0, DTYPE_Q4_K, DTYPE_Q6_K };
 
@@ -161,7 +164,7 @@ static void bench_linear(struct bench *b)
                 w.type = types[d];
                 w.dtype = dtype_info(w.type)->name;
                 w.flop = 2.0 * (double)w.M * (double)w.K * (double)w.N;
-                if (w.M <= 4) w.bytes = (double)dtype_bytes(w.type, (size_t)(w.K * w.N));
+                if (w.M <= 4 && !b->cached) w.bytes = (double)dtype_bytes(w.type, (size_t)(w.K * w.N));
                 w.integers = linear_rounds(&b->exec, w.type);
                 if (dtype_bytes(w.type, (size_t)(w.K * w.N)) > READ_BYTES || !wanted(b, &w)) continue;
                 w.x = floats(w.M * w.K);
@@ -327,14 +330,15 @@ int main(int argc, char **argv)
     int option;
 
     b.exec.threads = cpu_threads_default();
-    while ((option = getopt(argc, argv, "l:t:f:s:u")) != -1) {
+    while ((option = getopt(argc, argv, "l:t:f:s:uc")) != -1) {
         if (option == 'l') level = optarg;
         if (option == 't') b.exec.threads = atoi(optarg);
         if (option == 'f') b.filter = optarg;
         if (option == 's') b.seconds = atof(optarg);
         if (option == 'u') b.clock = processor_seconds;
+        if (option == 'c') b.cached = true;
         if (option == '?' || b.exec.threads < 1) {
-            fputs("usage: bench_ops [-l level] [-t threads] [-f filter] [-s seconds] [-u]\n", stderr);
+            fputs("usage: bench_ops [-l level] [-t threads] [-f filter] [-s seconds] [-u] [-c]\n", stderr);
             return 2;
         }
     }
