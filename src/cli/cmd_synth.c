@@ -70,6 +70,6 @@ int cmd_synth(struct settings *s)
                                .threads = s->model.threads > 0 ? s->model.threads : cpu_threads_default() };
 
     for (enum task t = 0; t < TASK_COUNT; t++)
-        o.task[t] = s->synth_tasks == 0 ? t != TASK_LESSON : (s->synth_tasks >> t & 1u) != 0;
+        o.task[t] = s->synth_tasks == 0 ? t < TASK_LESSON : (s->synth_tasks >> t & 1u) != 0;
     return run(s, &o);
 }

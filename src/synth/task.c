@@ -7,6 +7,7 @@
 #include "synth/task_parts.h"
 
 #define SHORT "{}\nAnswer the question using a single word or phrase."
+#define REFER "Please provide the bounding box coordinate of the region this sentence describes: {}."
 
 const struct task_row task_rows[TASK_COUNT] = {
     [TASK_VQA] = { "vqa", "questions", SHORT, "", SCORING_TEXT, "exact", 16, 5, task_vqa },
@@ -17,9 +18,7 @@ const struct task_row task_rows[TASK_COUNT] = {
                       " The answer is", SCORING_CHOICE, "choice", 10, 2, task_choice },
     [TASK_STATEMENT] = { "statement", "true or false", "Is the following statement \"{}\" true or false?", "",
                          SCORING_TEXT, "exact", 10, 1, task_statement },
-    [TASK_REC] = { "rec", "referring expressions",
-                   "Please provide the bounding box coordinate of the region this sentence describes: {}.",
-                   "", SCORING_BOX, "box", 40, 2, task_rec },
+    [TASK_REC] = { "rec", "referring expressions", REFER, "", SCORING_BOX, "box", 40, 2, task_rec },
     [TASK_REG] = { "reg", "region captions", "Please provide a short description for this region: {}", "",
                    SCORING_TEXT, "exact", 32, 2, task_reg },
     [TASK_RELATION] = { "relation", "relations",
@@ -51,6 +50,7 @@ const struct task_row task_rows[TASK_COUNT] = {
                    "Write a prompt from which a text-to-image model could draw this image.", "", SCORING_TEXT,
                    "anls", 160, 1, task_t2i },
     [TASK_LESSON] = { "lesson", "lessons", SHORT, "", SCORING_TEXT, "exact", 16, 10, task_lesson },
+    [TASK_FIND] = { "find", "lessons in finding", REFER, "", SCORING_BOX, "box", 40, 24, task_find_thing },
 };
 
 enum task task_find(const char *name)

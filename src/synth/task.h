@@ -25,6 +25,7 @@
  *   grounded_caption  shapes, people and texts     detection, of what is told by shape and color
  *   t2i               everything                   anls
  *   lesson            shapes and people            exact; easy questions, to begin with
+ *   find              shapes and people            box; easy ones of rec, and many
  */
 #ifndef SPHINX_SYNTH_TASK_H
 #define SPHINX_SYNTH_TASK_H
@@ -50,7 +51,8 @@ enum task {
     TASK_LONG_CAPTION,
     TASK_GROUNDED_CAPTION,
     TASK_T2I,
-    TASK_LESSON, /* not in the mix unless it is asked for */
+    TASK_LESSON, /* from here on: not in the mix unless it is asked for */
+    TASK_FIND,
     TASK_COUNT
 };
 

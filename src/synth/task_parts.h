@@ -21,6 +21,7 @@ bool task_long_caption(struct question *q, struct draws *d, unsigned turn);
 bool task_grounded_caption(struct question *q, struct draws *d, unsigned turn);
 bool task_t2i(struct question *q, struct draws *d, unsigned turn);
 bool task_lesson(struct question *q, struct draws *d, unsigned turn);
+bool task_find_thing(struct question *q, struct draws *d, unsigned turn);
 
 /* One of the things that words can single out; told is what the words are (phrase.h), `never` not among them. False: no such thing. */
 bool question_draw_unique(const struct question *q, struct draws *d, unsigned never, size_t *item,

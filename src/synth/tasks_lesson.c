@@ -1,6 +1,7 @@
 /*
- * tasks_lesson.c - lesson: questions that lead up to those of vqa and statement, and are easier. To compare a phrase with a picture is not learned
- * from vqa's questions alone, where what is absent differs in one word from what is there (docs/findings.md): here it differs in all.
+ * tasks_lesson.c - lesson and find: questions that lead up to those of vqa, statement and rec, and are easier. To compare a phrase with a picture
+ * is not learned from vqa's questions alone, where what is absent differs in one word from what is there (docs/findings.md): here it differs in
+ * all. Nor is finding from rec's two questions a picture, whose phrases mostly need two words to be compared: here it is many, of one word as well.
  */
 #include "synth/task_parts.h"
 
@@ -148,4 +149,51 @@ bool task_lesson(struct question *q, struct draws *d, unsigned turn)
     if (q->s->kind != SCENE_OBJECTS && q->s->kind != SCENE_PEOPLE) return false;
     draw_branch(d, turn);
     return kinds[turn % (sizeof kinds / sizeof *kinds)](q, d);
+}
+
+/* ---- finding --------------------------------------------------------------------------------------------------- */
+
+/* Whether the words "red object" or "small object" mean only this shape; of a person nothing is told in this way. */
+static bool told_by_one(const struct question *q, const struct item *t, bool color)
+{
+    size_t index[SCENE_ITEMS_MAX], n = scene_items_of(q->s, ITEM_SHAPE, index), alike = 0;
+
+    if (t->kind != ITEM_SHAPE) return false;
+    for (size_t i = 0; i < n; i++) {
+        const struct item *o = &q->s->items[index[i]];
+
+        alike += color ? o->color == t->color : o->large == t->large;
+    }
+    return alike == 1;
+}
+
+/* Each thing in turn, by one word and then by as many as it takes. */
+bool task_find_thing(struct question *q, struct draws *d, unsigned turn)
+{
+    enum { BY_COLOR, BY_SIZE, BY_NAME, BY_ALL, WAYS };
+    unsigned order[SCENE_ITEMS_MAX], way = turn % WAYS, told = 0;
+    size_t index[SCENE_ITEMS_MAX], n = scene_things(q->s, index);
+    char phrase[PHRASE_MAX];
+    const struct item *t;
+
+    draw_order(d, order, n);
+    if (turn / WAYS >= n) return false;
+    draw_branch(d, turn);
+    q->subject = index[order[turn / WAYS]];
+    t = &q->s->items[q->subject];
+    if (way == BY_COLOR || way == BY_SIZE) {
+        if (!told_by_one(q, t, way == BY_COLOR)) return false;
+        prose_add(&q->question, "%s object",
+                  way == BY_COLOR ? color_names[t->color]
+                  : t->large      ? "large"
+                                  : "small");
+    } else {
+        if (way == BY_NAME ? phrase_count(q->s, t, 0) != 1 : !phrase_draw_unique(q->s, t, 0, d, &told))
+            return false;
+        prose_add(&q->question, "%s", phrase_item(phrase, t, told));
+    }
+    prose_add(&q->answer, "[");
+    write_box(&q->answer, q, q->subject);
+    prose_add(&q->answer, "]");
+    return true;
 }

@@ -183,9 +183,9 @@ static void write_task(struct writing *w, enum task task)
     bool evaluated = w->o->split != SPLIT_TRAIN, listed = false;
 
     for (unsigned turn = 0; turn < task_rows[task].turns; turn++) {
-        struct draws d =
-            draws_begin(w->o->seed, w->o->split, w->index,
-                        task == TASK_LESSON ? PURPOSE_LESSON : (uint64_t)PURPOSE_TASK + (uint64_t)task);
+        struct draws d = draws_begin(w->o->seed, w->o->split, w->index,
+                                     task >= TASK_LESSON ? (uint64_t)PURPOSE_LESSON + (task - TASK_LESSON)
+                                                         : (uint64_t)PURPOSE_TASK + (uint64_t)task);
 
         if (!task_ask(w->q, task, w->s, w->picture, &d, turn)) continue;
         write_turn(w, task);

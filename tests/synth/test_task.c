@@ -335,37 +335,57 @@ static void check_box(const struct fixture *f, const struct ground_part *part, c
     }
 }
 
-static void test_referring(void **state)
+/* The phrase means one thing, and the box is its. */
+static void check_referring(const struct fixture *f)
+{
+    const char *phrase = prose_text(&f->q.question);
+    struct grounding g;
+    struct err e = { 0 };
+
+    if (strchr(phrase, '"') == NULL) {
+        assert_int_equal(count(&f->s, phrase), 1);
+        assert_true(fits(phrase, &f->s.items[f->q.subject]));
+    } else {
+        assert_non_null(strstr(phrase, f->s.items[f->q.subject].text));
+    }
+    assert_int_equal(grounding_parse(&g, prose_text(&f->q.answer), f->q.answer.n, &e), STATUS_OK);
+    assert_true(g.n_regions == 1 && g.n_parts == 1 && g.parts[0].n_values == 4 && g.n_malformed == 0);
+    check_box(f, &g.parts[0], f->picture.place[f->q.subject].box);
+    grounding_free(&g);
+}
+
+/* How many questions, and how many of one word for a shape ("red object", "ring") or a person. */
+static size_t count_referring(enum task task, size_t *short_ones)
 {
     struct fixture f;
     size_t n = 0;
 
-    (void)state;
     begin(&f);
     for (int i = 0; i < SCENES; i++) {
         next(&f);
-        for (unsigned turn = 0; turn < task_rows[TASK_REC].turns; turn++) {
-            struct grounding g;
-            struct err e = { 0 };
-            const char *phrase = prose_text(&f.q.question);
+        for (unsigned turn = 0; turn < task_rows[task].turns; turn++) {
+            const char *phrase;
 
-            if (!ask(&f, TASK_REC, turn)) continue;
+            if (!ask(&f, task, turn)) continue;
             n++;
+            check_referring(&f);
             phrase = prose_text(&f.q.question);
-            if (strchr(phrase, '"') == NULL) {
-                assert_int_equal(count(&f.s, phrase), 1);
-                assert_true(fits(phrase, &f.s.items[f.q.subject]));
-            } else {
-                assert_non_null(strstr(phrase, f.s.items[f.q.subject].text));
-            }
-            assert_int_equal(grounding_parse(&g, prose_text(&f.q.answer), f.q.answer.n, &e), STATUS_OK);
-            assert_true(g.n_regions == 1 && g.n_parts == 1 && g.parts[0].n_values == 4 && g.n_malformed == 0);
-            check_box(&f, &g.parts[0], f.picture.place[f.q.subject].box);
-            grounding_free(&g);
+            *short_ones += strchr(phrase, ' ') == NULL || strstr(phrase, " object") != NULL;
         }
     }
-    assert_true(n > SCENES);
     end(&f);
+    return n;
+}
+
+static void test_referring(void **state)
+{
+    size_t short_ones = 0, n = count_referring(TASK_REC, &short_ones);
+
+    (void)state;
+    assert_true(n > SCENES && short_ones < n / 5);
+    short_ones = 0;
+    n = count_referring(TASK_FIND, &short_ones);
+    assert_true(n > 2 * SCENES && short_ones > n / 3);
 }
 
 /* How many boxes a task's answer must have; 0: it may not be asked. */
