@@ -7,15 +7,15 @@
 #include "synth/task_parts.h"
 
 #define SHORT "{}\nAnswer the question using a single word or phrase."
+#define CHOOSE                                                                                               \
+    "Context:\n{hint}\nQuestion:\n{question}\nChoices:\n{choices}\nAnswer with the "                         \
+    "option\"s letter from the given choices directly."
 #define REFER "Please provide the bounding box coordinate of the region this sentence describes: {}."
 
 const struct task_row task_rows[TASK_COUNT] = {
     [TASK_VQA] = { "vqa", "questions", SHORT, "", SCORING_TEXT, "exact", 16, 5, task_vqa },
-    [TASK_CHOICE] = { "choice", "multiple choice",
-                      "Context:\n{hint}\nQuestion:\n{question}\nChoices:\n{choices}\nAnswer with the "
-                      "option\"s letter from the "
-                      "given choices directly.",
-                      " The answer is", SCORING_CHOICE, "choice", 10, 2, task_choice },
+    [TASK_CHOICE] = { "choice", "multiple choice", CHOOSE, " The answer is", SCORING_CHOICE, "choice", 10, 2,
+                      task_choice },
     [TASK_STATEMENT] = { "statement", "true or false", "Is the following statement \"{}\" true or false?", "",
                          SCORING_TEXT, "exact", 10, 1, task_statement },
     [TASK_REC] = { "rec", "referring expressions", REFER, "", SCORING_BOX, "box", 40, 2, task_rec },
@@ -51,6 +51,8 @@ const struct task_row task_rows[TASK_COUNT] = {
                    "anls", 160, 1, task_t2i },
     [TASK_LESSON] = { "lesson", "lessons", SHORT, "", SCORING_TEXT, "exact", 16, 10, task_lesson },
     [TASK_FIND] = { "find", "lessons in finding", REFER, "", SCORING_BOX, "box", 40, 24, task_find_thing },
+    [TASK_PICK] = { "pick", "lessons in choices", CHOOSE, " The answer is", SCORING_CHOICE, "choice", 10, 3,
+                    task_pick },
 };
 
 enum task task_find(const char *name)

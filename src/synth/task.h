@@ -26,6 +26,7 @@
  *   t2i               everything                   anls
  *   lesson            shapes and people            exact; easy questions, to begin with
  *   find              shapes and people            box; easy ones of rec, and many
+ *   pick              everything                   choice; which letter stands before a word
  */
 #ifndef SPHINX_SYNTH_TASK_H
 #define SPHINX_SYNTH_TASK_H
@@ -53,6 +54,7 @@ enum task {
     TASK_T2I,
     TASK_LESSON, /* from here on: not in the mix unless it is asked for */
     TASK_FIND,
+    TASK_PICK,
     TASK_COUNT
 };
 

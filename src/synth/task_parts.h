@@ -22,10 +22,14 @@ bool task_grounded_caption(struct question *q, struct draws *d, unsigned turn);
 bool task_t2i(struct question *q, struct draws *d, unsigned turn);
 bool task_lesson(struct question *q, struct draws *d, unsigned turn);
 bool task_find_thing(struct question *q, struct draws *d, unsigned turn);
+bool task_pick(struct question *q, struct draws *d, unsigned turn);
 
 /* One of the things that words can single out; told is what the words are (phrase.h), `never` not among them. False: no such thing. */
 bool question_draw_unique(const struct question *q, struct draws *d, unsigned never, size_t *item,
                           unsigned *told);
+
+/* Makes the question one of choice: its answer and others of its kind, in a drawn order, and the letter. False: too few are likely, or too many. */
+bool question_offer_choices(struct question *q, struct draws *d);
 
 /* A question about texts, charts or documents for vqa (tasks_reading.c). */
 bool question_about_reading(struct question *q, struct draws *d, unsigned turn);

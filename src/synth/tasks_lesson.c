@@ -1,7 +1,8 @@
 /*
- * tasks_lesson.c - lesson and find: questions that lead up to those of vqa, statement and rec, and are easier. To compare a phrase with a picture
+ * tasks_lesson.c - lesson, find and pick: questions that lead up to those of vqa, statement, rec and choice, and are easier. To compare a phrase with a picture
  * is not learned from vqa's questions alone, where what is absent differs in one word from what is there (docs/findings.md): here it differs in
- * all. Nor is finding from rec's two questions a picture, whose phrases mostly need two words to be compared: here it is many, of one word as well.
+ * all. Nor is finding from rec's two questions a picture, whose phrases mostly need two words to be compared: here it is many, of one word as well. And
+ * choice asks for two things at once, to see the answer and to find its letter: here it is told, and only its letter asked.
  */
 #include "synth/task_parts.h"
 
@@ -196,4 +197,28 @@ bool task_find_thing(struct question *q, struct draws *d, unsigned turn)
     write_box(&q->answer, q, q->subject);
     prose_add(&q->answer, "]");
     return true;
+}
+
+/* ---- choices --------------------------------------------------------------------------------------------------- */
+
+/* A word, and which choice it is: nothing has to be seen. */
+bool task_pick(struct question *q, struct draws *d, unsigned turn)
+{
+    static const struct {
+        const char *const *names;
+        size_t n;
+    } kinds[] = { { color_names, COLOR_COUNT },
+                  { shape_names, SHAPE_COUNT },
+                  { texture_names, TEXTURE_COUNT } };
+    const char *word;
+    size_t k;
+
+    draw_branch(d, turn);
+    k = draw_below(d, sizeof kinds / sizeof *kinds);
+    q->likely = kinds[k].names;
+    q->n_likely = kinds[k].n;
+    word = q->likely[draw_below(d, q->n_likely)];
+    prose_add(&q->question, "Which choice says %s?", word);
+    prose_add(&q->answer, "%s", word);
+    return question_offer_choices(q, d);
 }

@@ -330,14 +330,13 @@ bool task_vqa(struct question *q, struct draws *d, unsigned turn)
     return ask_kind(q, d, turn);
 }
 
-/* The right answer and others of its kind, in a drawn order. */
-bool task_choice(struct question *q, struct draws *d, unsigned turn)
+bool question_offer_choices(struct question *q, struct draws *d)
 {
     unsigned order[16];
     size_t n = 0, right;
     char answer[64];
 
-    if (!task_vqa(q, d, turn) || q->n_likely < 3 || q->n_likely > 16) return false;
+    if (q->n_likely < 3 || q->n_likely > 16) return false;
     snprintf(answer, sizeof answer, "%s", prose_text(&q->answer));
     draw_order(d, order, q->n_likely);
     for (size_t i = 0; i < q->n_likely && n < CHOICES; i++) {
@@ -354,4 +353,9 @@ bool task_choice(struct question *q, struct draws *d, unsigned turn)
     prose_clear(&q->answer);
     prose_add(&q->answer, "%c", (char)('A' + right));
     return true;
+}
+
+bool task_choice(struct question *q, struct draws *d, unsigned turn)
+{
+    return task_vqa(q, d, turn) && question_offer_choices(q, d);
 }

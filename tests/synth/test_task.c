@@ -201,39 +201,57 @@ static void test_questions(void **state)
     end(&f);
 }
 
-static void test_choices(void **state)
+/* The choices differ, one of them is right, and what is written is as the task has it. Returns the right one. */
+static size_t check_choices(const struct fixture *f, enum task task, struct prose *text)
+{
+    size_t right = (size_t)(prose_text(&f->q.answer)[0] - 'A');
+
+    assert_int_equal(f->q.answer.n, 1);
+    assert_true(right < CHOICES && f->q.choice[right] != NULL);
+    for (int a = 0; a < CHOICES; a++) {
+        for (int b = 0; b < a && f->q.choice[a] != NULL; b++)
+            assert_string_not_equal(f->q.choice[a], f->q.choice[b]);
+    }
+    prose_clear(text);
+    question_write_prompt(&f->q, task, text);
+    assert_non_null(strstr(prose_text(text), prose_text(&f->q.question)));
+    assert_non_null(strstr(prose_text(text), "\nA. "));
+    prose_clear(text);
+    question_write_answer(&f->q, task, text);
+    assert_int_equal(strncmp(prose_text(text), "The answer is ", 14), 0);
+    return right;
+}
+
+static void count_choices(enum task task)
 {
     size_t letter[CHOICES] = { 0 }, n = 0;
     struct prose text = { 0 };
     struct fixture f;
 
-    (void)state;
     begin(&f);
     for (int i = 0; i < 2 * SCENES; i++) {
+        char word[128];
         size_t right;
 
         next(&f);
-        if (!ask(&f, TASK_CHOICE, 0)) continue;
+        if (!ask(&f, task, 0)) continue;
         n++;
-        assert_int_equal(f.q.answer.n, 1);
-        right = (size_t)(prose_text(&f.q.answer)[0] - 'A');
-        assert_true(right < CHOICES && f.q.choice[right] != NULL);
+        right = check_choices(&f, task, &text);
         letter[right]++;
-        for (int a = 0; a < CHOICES; a++) {
-            for (int b = 0; b < a && f.q.choice[a] != NULL; b++)
-                assert_string_not_equal(f.q.choice[a], f.q.choice[b]);
-        }
-        prose_clear(&text);
-        question_write_prompt(&f.q, TASK_CHOICE, &text);
-        assert_non_null(strstr(prose_text(&text), prose_text(&f.q.question)));
-        assert_non_null(strstr(prose_text(&text), "\nA. "));
-        prose_clear(&text);
-        question_write_answer(&f.q, TASK_CHOICE, &text);
-        assert_int_equal(strncmp(prose_text(&text), "The answer is ", 14), 0);
+        if (task != TASK_PICK) continue;
+        assert_true(between(prose_text(&f.q.question), "Which choice says ", "?", word));
+        assert_string_equal(f.q.choice[right], word);
     }
     for (int i = 0; i < 3; i++) assert_true(letter[i] > n / 6);
     prose_free(&text);
     end(&f);
+}
+
+static void test_choices(void **state)
+{
+    (void)state;
+    count_choices(TASK_CHOICE);
+    count_choices(TASK_PICK);
 }
 
 static void test_statements(void **state)
