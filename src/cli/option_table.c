@@ -180,9 +180,9 @@ const struct option option_rows[] = {
       "questions about a picture in one conversation at most, all tasks mixed; 1: a file for each task" },
     { "--tasks", "", OPTION_SET, AT(synth_tasks), "LIST",
       "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
-      "grounded_caption t2i lesson find pick",
+      "grounded_caption t2i lesson find pick relate",
       0, 0, BIT(SYNTH), GROUP_INPUT,
-      "only these tasks, separated by commas; all but lesson, find and pick, easy questions to begin with, "
+      "only these tasks, separated by commas; all but lesson, find, pick and relate, easy questions to begin with, "
       "unless given" },
     { "--scenes", "", OPTION_SET, AT(scenes), "LIST", "objects people words chart document page", 0, 0,
       BIT(SYNTH), GROUP_INPUT,

@@ -53,6 +53,8 @@ const struct task_row task_rows[TASK_COUNT] = {
     [TASK_FIND] = { "find", "lessons in finding", REFER, "", SCORING_BOX, "box", 40, 24, task_find_thing },
     [TASK_PICK] = { "pick", "lessons in choices", CHOOSE, " The answer is", SCORING_CHOICE, "choice", 10, 3,
                     task_pick },
+    [TASK_RELATE] = { "relate", "lessons in relations", SHORT, "", SCORING_TEXT, "exact", 16, 8,
+                      task_relate },
 };
 
 enum task task_find(const char *name)

@@ -27,6 +27,7 @@
  *   lesson            shapes and people            exact; easy questions, to begin with
  *   find              shapes and people            box; easy ones of rec, and many
  *   pick              everything                   choice; which letter stands before a word
+ *   relate            two things that lie far apart exact; to begin with vqa's questions about places
  */
 #ifndef SPHINX_SYNTH_TASK_H
 #define SPHINX_SYNTH_TASK_H
@@ -55,6 +56,7 @@ enum task {
     TASK_LESSON, /* from here on: not in the mix unless it is asked for */
     TASK_FIND,
     TASK_PICK,
+    TASK_RELATE,
     TASK_COUNT
 };
 

@@ -23,6 +23,7 @@ bool task_t2i(struct question *q, struct draws *d, unsigned turn);
 bool task_lesson(struct question *q, struct draws *d, unsigned turn);
 bool task_find_thing(struct question *q, struct draws *d, unsigned turn);
 bool task_pick(struct question *q, struct draws *d, unsigned turn);
+bool task_relate(struct question *q, struct draws *d, unsigned turn);
 
 /* One of the things that words can single out; told is what the words are (phrase.h), `never` not among them. False: no such thing. */
 bool question_draw_unique(const struct question *q, struct draws *d, unsigned never, size_t *item,

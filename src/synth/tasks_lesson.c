@@ -1,5 +1,5 @@
 /*
- * tasks_lesson.c - lesson, find and pick: questions that lead up to those of vqa, statement, rec and choice, and are easier. To compare a phrase with a picture
+ * tasks_lesson.c - lesson, find, pick and relate: questions that lead up to those of vqa, statement, rec and choice, and are easier. To compare a phrase with a picture
  * is not learned from vqa's questions alone, where what is absent differs in one word from what is there (docs/findings.md): here it differs in
  * all. Nor is finding from rec's two questions a picture, whose phrases mostly need two words to be compared: here it is many, of one word as well. And
  * choice asks for two things at once, to see the answer and to find its letter: here it is told, and only its letter asked.
@@ -117,27 +117,40 @@ static bool ask_half(struct question *q, struct draws *d)
     return true;
 }
 
-/* Two things that lie far apart in one direction. */
-static bool ask_far_side(struct question *q, struct draws *d)
+/* Two things that lie far apart in one direction, in words. */
+struct far_pair {
+    bool across, before; /* rather than down; the first lies left of the second, or above it */
+    char first[PHRASE_MAX], second[PHRASE_MAX];
+};
+
+static bool draw_far_pair(const struct question *q, struct draws *d, struct far_pair *p)
 {
-    bool across = draw_chance(d, 0.5);
     size_t a, b;
     unsigned told_a, told_b;
-    char first[PHRASE_MAX], second[PHRASE_MAX];
     double off;
 
+    p->across = draw_chance(d, 0.5);
     if (!question_draw_unique(q, d, 0, &a, &told_a) || !question_draw_unique(q, d, 0, &b, &told_b))
         return false;
-    off = across ? q->s->items[a].x - q->s->items[b].x : q->s->items[a].y - q->s->items[b].y;
+    off = p->across ? q->s->items[a].x - q->s->items[b].x : q->s->items[a].y - q->s->items[b].y;
     if (fabs(off) < APART) return false;
-    phrase_item(first, &q->s->items[a], told_a);
-    phrase_item(second, &q->s->items[b], told_b);
+    p->before = off < 0;
+    phrase_item(p->first, &q->s->items[a], told_a);
+    phrase_item(p->second, &q->s->items[b], told_b);
+    return true;
+}
+
+static bool ask_far_side(struct question *q, struct draws *d)
+{
+    struct far_pair p;
+
+    if (!draw_far_pair(q, d, &p)) return false;
     prose_add(&q->question,
-              across ? "Is the %s to the left or to the right of the %s?"
-                     : "Is the %s above or below the %s?",
-              first, second);
+              p.across ? "Is the %s to the left or to the right of the %s?"
+                       : "Is the %s above or below the %s?",
+              p.first, p.second);
     q->kind = "side";
-    prose_add(&q->answer, "%s", across ? off < 0 ? "left" : "right" : off < 0 ? "above" : "below");
+    prose_add(&q->answer, "%s", p.across ? p.before ? "left" : "right" : p.before ? "above" : "below");
     return true;
 }
 
@@ -221,4 +234,23 @@ bool task_pick(struct question *q, struct draws *d, unsigned turn)
     prose_add(&q->question, "Which choice says %s?", word);
     prose_add(&q->answer, "%s", word);
     return question_offer_choices(q, d);
+}
+
+/* ---- relations ------------------------------------------------------------------------------------------------- */
+
+/* Which of two sides one thing lies on, and whether it lies on one: the first is the easier to learn, and leads to the second. */
+bool task_relate(struct question *q, struct draws *d, unsigned turn)
+{
+    bool yes;
+    struct far_pair p;
+
+    draw_branch(d, turn);
+    if (turn % 2 == 0) return ask_far_side(q, d);
+    yes = draw_chance(d, 0.5);
+    if (!draw_far_pair(q, d, &p)) return false;
+    prose_add(&q->question, "Is the %s %s the %s?", p.first,
+              relation_names[(p.across ? RELATION_LEFT : RELATION_ABOVE) + (p.before != yes)], p.second);
+    q->kind = "relation";
+    prose_add(&q->answer, "%s", yes_no(yes));
+    return true;
 }

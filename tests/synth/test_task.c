@@ -314,26 +314,66 @@ static bool check_place(const struct fixture *f)
     return false;
 }
 
-static void test_lessons(void **state)
+/* "Is A to the left of B?", against what was painted. True: it was such a question. */
+static bool check_relation(const struct fixture *f)
 {
-    size_t n = 0, places = 0, yes = 0;
+    static const struct {
+        const char *between;
+        int axis;
+        bool before;
+    } forms[] = { { " to the left of the ", 0, true },
+                  { " to the right of the ", 0, false },
+                  { " above the ", 1, true },
+                  { " below the ", 1, false } };
+    bool yes = strcmp(prose_text(&f->q.answer), "yes") == 0;
+    char both[128], *second;
+
+    if (!yes && strcmp(prose_text(&f->q.answer), "no") != 0) return false;
+    if (!between(prose_text(&f->q.question), "Is the ", "?", both)) return false;
+    for (size_t i = 0; i < sizeof forms / sizeof *forms; i++) {
+        second = strstr(both, forms[i].between);
+        if (second == NULL) continue;
+        *second = '\0';
+        second += strlen(forms[i].between);
+        assert_int_equal(
+            (middle(f, both, forms[i].axis) < middle(f, second, forms[i].axis)) == forms[i].before, yes);
+        return true;
+    }
+    return false;
+}
+
+/* Asks all questions of a task of lessons. */
+static void count_lessons(enum task task, size_t *n, size_t *places, size_t *relations, size_t *yes)
+{
     struct fixture f;
 
-    (void)state;
+    *n = *places = *relations = *yes = 0;
     begin(&f);
     for (int i = 0; i < 2 * SCENES; i++) {
         next(&f);
-        for (unsigned turn = 0; turn < task_rows[TASK_LESSON].turns; turn++) {
-            if (!ask(&f, TASK_LESSON, turn)) continue;
-            n++;
+        for (unsigned turn = 0; turn < task_rows[task].turns; turn++) {
+            if (!ask(&f, task, turn)) continue;
+            ++*n;
             check_question(&f);
-            places += check_place(&f);
-            yes += strcmp(prose_text(&f.q.answer), "yes") == 0;
+            *places += check_place(&f);
+            *relations += check_relation(&f);
+            *yes += strcmp(prose_text(&f.q.answer), "yes") == 0;
         }
     }
-    assert_true(places > n / 6 && places < n / 2);
-    assert_true(yes > (n - places) * 2 / 5 && yes < (n - places) * 3 / 5);
     end(&f);
+}
+
+static void test_lessons(void **state)
+{
+    size_t n, places, relations, yes;
+
+    (void)state;
+    count_lessons(TASK_LESSON, &n, &places, &relations, &yes);
+    assert_true(places > n / 6 && places < n / 2 && relations == 0);
+    assert_true(yes > (n - places) * 2 / 5 && yes < (n - places) * 3 / 5);
+    count_lessons(TASK_RELATE, &n, &places, &relations, &yes);
+    assert_true(n > SCENES && places + relations == n && relations > n / 3 && relations < n * 2 / 3);
+    assert_true(yes > relations * 2 / 5 && yes < relations * 3 / 5);
 }
 
 /* ---- places ---------------------------------------------------------------------------------------------------- */
