@@ -1,14 +1,19 @@
 #!/bin/sh
-# make.sh SPHINX OUT [THREADS] - sphinx-nano from nothing: draws what it learns from, makes its vocabulary, trains it in five stages and puts
+# make.sh SPHINX OUT [THREADS] - sphinx-nano from nothing: draws what it learns from, makes its vocabulary, trains it in nine stages and puts
 # held-out questions to it. OUT/sphinx-nano.gguf is the model, OUT/scores.md its scores. What is there already is not made again, and
 # a stage that was interrupted goes on: run it again. Needs jq and spm_train (Debian: jq, sentencepiece).
+# RANKS=2 make.sh SPHINX OUT 1: two processes of one thread share each step, which is faster than one of two threads; needs mpirun.
 #
-#   data ── vocabulary ── random weights ── stage 0 ── stage 1, photos ─┬─ stage 1, drawings ── mix ── stage 2 ── stage 3 ── stage 4 ── quantised
+#   data ── vocabulary ── random weights ── stage 0 ── stage 1, photos ─┬─ stage 1, drawings ── mix ── stage 2, all tasks
 #                                                                       └───────────────────────┘
+#   ── stage 3, lessons ── stage 4, all tasks ─┬─ stage 5, lessons in finding ─┬─ mix ── stage 6, all tasks
+#                                              └─ stage 5, lessons in choices ─┘
+#   ── stage 7, lessons in relations ── stage 8, all tasks ── quantised
 set -eu
 sphinx=${1:?usage: make.sh SPHINX OUT [THREADS]}
 out=${2:?usage: make.sh SPHINX OUT [THREADS]}
 threads=${3:-0}
+ranks=${RANKS:-1}
 here=$(dirname "$0")
 mkdir -p "$out"
 
@@ -19,12 +24,19 @@ drawn() {
     [ -d "$out/$name" ] || "$sphinx" synth "$out/$name" "$@"
 }
 
-# trained NAME RECIPE BASE DATA: a run, or what is left of it; its newest checkpoint is then $result
+# trained NAME RECIPE BASE DATA [STEPS]: a run, or what is left of it; its newest checkpoint is then $result
 trained() {
     run=$out/$1
-    set -- "$here/$2.yaml" --set "model=$3" --set "data_config=$out/$4/meta.yaml" -o "$run" -t "$threads"
+    steps=${5:-}
+    batch=$(sed -n 's/^batch_size: //p' "$here/$2.yaml")
+    set -- train "$here/$2.yaml" --set "model=$3" --set "data_config=$out/$4/meta.yaml" -o "$run" -t "$threads"
+    [ -z "$steps" ] || set -- "$@" --set "max_steps=$steps"
     [ ! -e "$run/log.jsonl" ] || set -- "$@" --resume "$run"
-    "$sphinx" train "$@"
+    if [ "$ranks" = 1 ]; then
+        "$sphinx" "$@"
+    else
+        mpirun -n "$ranks" "$sphinx" "$@" --set "batch_size=$((batch / ranks))"
+    fi
     result=$(find "$run" -mindepth 1 -maxdepth 1 -name 'epoch*' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
 }
 
@@ -53,6 +65,17 @@ drawn compared --count 25000 --turns 16 -s 18 --scenes objects,people --tasks le
 drawn more --count 40000 --turns 12 -s 14 --patches
 drawn main --count 30000 --turns 12 -s 15 --patches --tasks vqa,rec,ocr,det,det_all,pose,caption,grounded_caption,text_detection
 drawn texts --count 30000 --turns 6 -s 16 --patches --tasks ocr,text_detection
+drawn finding --count 14000 --turns 14 -s 21 --patches --scenes objects,people --tasks lesson,find
+drawn picking --count 12000 --turns 8 -s 22 --patches --scenes objects,people --tasks pick,choice
+drawn more-later --count 20000 --turns 12 -s 24 --patches
+drawn main-later --count 25000 --turns 12 -s 25 --patches --tasks vqa,rec,ocr,det,det_all,pose,caption,grounded_caption,text_detection
+drawn texts-later --count 10000 --turns 6 -s 26 --patches --tasks ocr,text_detection
+drawn compared-later --count 25000 --turns 16 -s 28 --patches --scenes objects,people --tasks lesson,find,pick,vqa,statement,choice,rec
+drawn relating --count 9000 --turns 14 -s 23 --patches --scenes objects,people --tasks relate,statement
+drawn more-last --count 20000 --turns 12 -s 34 --patches
+drawn main-last --count 14000 --turns 12 -s 35 --patches --tasks vqa,rec,ocr,det,det_all,pose,caption,grounded_caption,text_detection,chart
+drawn compared-last --count 14000 --turns 16 -s 38 --patches --scenes objects,people \
+    --tasks lesson,find,pick,relate,vqa,statement,choice,rec
 drawn test --count 14000 --split test -s 5
 # Of one picture many questions, each as if it was asked alone: else they tell each other's answers. Some stay conversations.
 joined begin "talk mix image_text 1 apart" "reading mix image_text 2 apart" "pages ocr page 1 together"
@@ -60,8 +83,15 @@ joined photos-told "photos mix image_text 1 apart"
 joined drawings-told "drawings mix image_text 1 apart"
 joined end "all mix image_text 0.85 apart" "all mix image_text 0.15 together" "reading mix image_text 1 apart"
 joined first-lessons "lessons mix image_text 1 apart"
-joined last "more mix image_text 0.09 apart" "more mix image_text 0.01 together" "main mix image_text 0.3 apart" "texts mix image_text 0.3 apart" \
+joined finding-lessons "finding mix image_text 1 apart"
+joined picking-lessons "picking mix image_text 1 apart"
+joined relating-lessons "relating mix image_text 1 apart"
+joined tasks "more mix image_text 0.09 apart" "more mix image_text 0.01 together" "main mix image_text 0.3 apart" "texts mix image_text 0.3 apart" \
     "compared mix image_text 0.3 apart"
+joined tasks-later "more-later mix image_text 0.13 apart" "more-later mix image_text 0.015 together" "main-later mix image_text 0.2 apart" \
+    "texts-later mix image_text 0.4 apart" "compared-later mix image_text 0.25 apart"
+joined tasks-last "more-last mix image_text 0.13 apart" "more-last mix image_text 0.01 together" "main-last mix image_text 0.17 apart" \
+    "texts-later mix image_text 0.1 apart" "compared-last mix image_text 0.17 apart"
 
 [ -e "$out/nano.model" ] || "$here/vocabulary.sh" "$out/words/annotations/mix.json" "$out/nano"
 [ -d "$out/random" ] ||
@@ -73,8 +103,17 @@ photos=$result
 trained stage1-drawings stage1 "$photos" drawings-told
 [ -d "$out/stage1" ] || "$sphinx" mix "$photos" "$result" --beta 0.5 -o "$out/stage1"
 trained stage2 stage2 "$out/stage1" end
-trained stage3 stage3 "$result" first-lessons
-trained stage4 stage4 "$result" last
+trained stage3 lessons "$result" first-lessons 400
+trained stage4 tasks "$result" tasks 1400
+tasks=$result
+trained stage5-finding lessons "$tasks" finding-lessons 748
+finding=$result
+trained stage5-picking lessons "$tasks" picking-lessons 400
+# What each of the two learned, added to what both began with.
+[ -d "$out/stage5" ] || "$sphinx" mix "$finding:1" "$result:1" "$tasks:-1" -o "$out/stage5"
+trained stage6 tasks "$out/stage5" tasks-later 940
+trained stage7 lessons "$result" relating-lessons 451
+trained stage8 tasks "$result" tasks-last 720
 
 [ -e "$out/sphinx-nano.gguf" ] || "$sphinx" convert "$result" "$out/sphinx-nano.gguf" --type q8_0
 "$sphinx" eval -m "$out/sphinx-nano.gguf" --data "$out/test" --task "$out/test/benchmarks.json" --sample 2000 -s 1 \
