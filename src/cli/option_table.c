@@ -182,7 +182,8 @@ const struct option option_rows[] = {
       "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
       "grounded_caption t2i lesson find pick relate",
       0, 0, BIT(SYNTH), GROUP_INPUT,
-      "only these tasks, separated by commas; all but lesson, find, pick and relate, easy questions to begin with, "
+      "only these tasks, separated by commas; all but lesson, find, pick and relate, easy questions to begin "
+      "with, "
       "unless given" },
     { "--scenes", "", OPTION_SET, AT(scenes), "LIST", "objects people words chart document page", 0, 0,
       BIT(SYNTH), GROUP_INPUT,
