@@ -37,7 +37,9 @@ bool question_about_reading(struct question *q, struct draws *d, unsigned turn);
 
 /* An item's box, "x1,y1,x2,y2" without brackets, and a point, in fractions of the padded square. */
 void write_box(struct prose *out, const struct question *q, size_t item);
-/* One number of it: 0 to 3. */
+/* The item is the question's subject, and its box the answer, "[x1,y1,x2,y2]". */
+void answer_with_box(struct question *q, size_t item);
+/* One number of a box: 0 to 3. */
 void write_edge(struct prose *out, const struct question *q, size_t item, unsigned edge);
 void write_point(struct prose *out, const struct question *q, struct img_point p);
 

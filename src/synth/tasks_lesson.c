@@ -186,15 +186,15 @@ bool task_find_thing(struct question *q, struct draws *d, unsigned turn)
 {
     enum { BY_COLOR, BY_SIZE, BY_NAME, BY_ALL, WAYS };
     unsigned order[SCENE_ITEMS_MAX], way = turn % WAYS, told = 0;
-    size_t index[SCENE_ITEMS_MAX], n = scene_things(q->s, index);
+    size_t index[SCENE_ITEMS_MAX], n = scene_things(q->s, index), item;
     char phrase[PHRASE_MAX];
     const struct item *t;
 
     draw_order(d, order, n);
     if (turn / WAYS >= n) return false;
     draw_branch(d, turn);
-    q->subject = index[order[turn / WAYS]];
-    t = &q->s->items[q->subject];
+    item = index[order[turn / WAYS]];
+    t = &q->s->items[item];
     if (way == BY_COLOR || way == BY_SIZE) {
         if (!told_by_one(q, t, way == BY_COLOR)) return false;
         prose_add(&q->question, "%s object",
@@ -206,9 +206,7 @@ bool task_find_thing(struct question *q, struct draws *d, unsigned turn)
             return false;
         prose_add(&q->question, "%s", phrase_item(phrase, t, told));
     }
-    prose_add(&q->answer, "[");
-    write_box(&q->answer, q, q->subject);
-    prose_add(&q->answer, "]");
+    answer_with_box(q, item);
     return true;
 }
 

@@ -76,6 +76,14 @@ void sort_reading(const struct question *q, size_t *item, size_t n)
 
 /* ---- one thing ------------------------------------------------------------------------------------------------- */
 
+void answer_with_box(struct question *q, size_t item)
+{
+    q->subject = item;
+    prose_add(&q->answer, "[");
+    write_box(&q->answer, q, item);
+    prose_add(&q->answer, "]");
+}
+
 bool task_rec(struct question *q, struct draws *d, unsigned turn)
 {
     unsigned order[SCENE_ITEMS_MAX], told;
@@ -88,10 +96,7 @@ bool task_rec(struct question *q, struct draws *d, unsigned turn)
     t = &q->s->items[order[turn]];
     if (!phrase_draw_unique(q->s, t, 0, d, &told)) return false;
     prose_add(&q->question, "%s", phrase_item(phrase, t, told));
-    q->subject = order[turn];
-    prose_add(&q->answer, "[");
-    write_box(&q->answer, q, q->subject);
-    prose_add(&q->answer, "]");
+    answer_with_box(q, order[turn]);
     return true;
 }
 
