@@ -29,6 +29,7 @@ trained() {
     run=$out/$1
     steps=${5:-}
     batch=$(sed -n 's/^batch_size: //p' "$here/$2.yaml")
+    [ $((batch % ranks)) = 0 ] || { echo "make.sh: RANKS=$ranks does not divide the $batch conversations of a step of $2.yaml" >&2; exit 2; }
     set -- train "$here/$2.yaml" --set "model=$3" --set "data_config=$out/$4/meta.yaml" -o "$run" -t "$threads"
     [ -z "$steps" ] || set -- "$@" --set "max_steps=$steps"
     [ ! -e "$run/log.jsonl" ] || set -- "$@" --resume "$run"

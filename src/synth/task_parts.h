@@ -32,6 +32,9 @@ bool question_draw_unique(const struct question *q, struct draws *d, unsigned ne
 /* Makes the question one of choice: its answer and others of its kind, in a drawn order, and the letter. False: too few are likely, or too many. */
 bool question_offer_choices(struct question *q, struct draws *d);
 
+/* How many shapes, whatever their form, share the color (TOLD_COLOR), the size (TOLD_SIZE) or both of t, itself one of them. */
+size_t question_shapes_alike(const struct question *q, const struct item *t, unsigned told);
+
 /* A question about texts, charts or documents for vqa (tasks_reading.c). */
 bool question_about_reading(struct question *q, struct draws *d, unsigned turn);
 

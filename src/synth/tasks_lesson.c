@@ -167,21 +167,7 @@ bool task_lesson(struct question *q, struct draws *d, unsigned turn)
 
 /* ---- finding --------------------------------------------------------------------------------------------------- */
 
-/* Whether the words "red object" or "small object" mean only this shape; of a person nothing is told in this way. */
-static bool told_by_one(const struct question *q, const struct item *t, bool color)
-{
-    size_t index[SCENE_ITEMS_MAX], n = scene_items_of(q->s, ITEM_SHAPE, index), alike = 0;
-
-    if (t->kind != ITEM_SHAPE) return false;
-    for (size_t i = 0; i < n; i++) {
-        const struct item *o = &q->s->items[index[i]];
-
-        alike += color ? o->color == t->color : o->large == t->large;
-    }
-    return alike == 1;
-}
-
-/* Each thing in turn, by one word and then by as many as it takes. */
+/* Each thing in turn, by one word ("red object", "small object", its name) and then by as many as it takes. */
 bool task_find_thing(struct question *q, struct draws *d, unsigned turn)
 {
     enum { BY_COLOR, BY_SIZE, BY_NAME, BY_ALL, WAYS };
@@ -196,7 +182,9 @@ bool task_find_thing(struct question *q, struct draws *d, unsigned turn)
     item = index[order[turn / WAYS]];
     t = &q->s->items[item];
     if (way == BY_COLOR || way == BY_SIZE) {
-        if (!told_by_one(q, t, way == BY_COLOR)) return false;
+        if (t->kind != ITEM_SHAPE ||
+            question_shapes_alike(q, t, way == BY_COLOR ? TOLD_COLOR : TOLD_SIZE) != 1)
+            return false;
         prose_add(&q->question, "%s object",
                   way == BY_COLOR ? color_names[t->color]
                   : t->large      ? "large"

@@ -40,6 +40,19 @@ bool question_draw_unique(const struct question *q, struct draws *d, unsigned ne
     return false;
 }
 
+size_t question_shapes_alike(const struct question *q, const struct item *t, unsigned told)
+{
+    size_t index[SCENE_ITEMS_MAX], n = scene_items_of(q->s, ITEM_SHAPE, index), alike = 0;
+
+    for (size_t i = 0; i < n; i++) {
+        const struct item *o = &q->s->items[index[i]];
+
+        alike += ((told & TOLD_COLOR) == 0 || o->color == t->color) &&
+                 ((told & TOLD_SIZE) == 0 || o->large == t->large);
+    }
+    return alike;
+}
+
 static const struct item *draw_thing(const struct question *q, struct draws *d)
 {
     size_t index[SCENE_ITEMS_MAX], n = scene_things(q->s, index);
@@ -137,14 +150,8 @@ static bool ask_shape(struct question *q, struct draws *d)
     draw_order(d, order, n);
     for (size_t i = 0; i < n; i++) {
         const struct item *t = &q->s->items[index[order[i]]];
-        size_t alike = 0;
 
-        for (size_t k = 0; k < n; k++) {
-            const struct item *o = &q->s->items[index[k]];
-
-            alike += o->color == t->color && (!sized || o->large == t->large);
-        }
-        if (alike != 1) continue;
+        if (question_shapes_alike(q, t, sized ? TOLD_COLOR | TOLD_SIZE : TOLD_COLOR) != 1) continue;
         prose_add(&q->question, "What shape is the %s%s object?",
                   !sized     ? ""
                   : t->large ? "large "
