@@ -180,15 +180,15 @@ const struct option option_rows[] = {
       "questions about a picture in one conversation at most, all tasks mixed; 1: a file for each task" },
     { "--tasks", "", OPTION_SET, AT(synth_tasks), "LIST",
       "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
-      "grounded_caption t2i lesson find pick relate",
+      "grounded_caption t2i lesson find pick relate spell",
       0, 0, BIT(SYNTH), GROUP_INPUT,
-      "only these tasks, separated by commas; all but lesson, find, pick and relate, easy questions to begin "
-      "with, "
-      "unless given" },
-    { "--scenes", "", OPTION_SET, AT(scenes), "LIST", "objects people words chart document page", 0, 0,
-      BIT(SYNTH), GROUP_INPUT,
-      "only these kinds of scenes, separated by commas; all but pages, which are full of letters, unless "
-      "given" },
+      "only these tasks, separated by commas; all but lesson, find, pick, relate and spell, easy questions "
+      "to "
+      "begin with, unless given" },
+    { "--scenes", "", OPTION_SET, AT(scenes), "LIST", "objects people words chart document page letters", 0,
+      0, BIT(SYNTH), GROUP_INPUT,
+      "only these kinds of scenes, separated by commas; all but page and letters, which are for learning to "
+      "read, unless given" },
     { "--patches", "", OPTION_ON, AT(patches), NULL, NULL, 0, 0, BIT(SYNTH), GROUP_INPUT,
       "also say what each part of a picture shows, for encoders that learn from scratch" },
     { "--masks", "", OPTION_ON, AT(synth_masks), NULL, NULL, 0, 0, BIT(SYNTH), GROUP_INPUT,

@@ -77,10 +77,15 @@ static void place_joints(struct painting *q, const struct item *t, struct place 
     }
 }
 
+static void clip_box(double *box, const struct image *im)
+{
+    for (int i = 0; i < 4; i++) box[i] = fmin(fmax(box[i], 0), i % 2 == 0 ? im->width : im->height);
+}
+
 static void clip_place(struct place *place, const struct image *im)
 {
-    for (int i = 0; i < 4; i++)
-        place->box[i] = fmin(fmax(place->box[i], 0), i % 2 == 0 ? im->width : im->height);
+    clip_box(place->box, im);
+    for (int i = 0; i < SCENE_TEXT_MAX; i++) clip_box(place->letter[i], im);
 }
 
 /* ---- shapes ---------------------------------------------------------------------------------------------------- */

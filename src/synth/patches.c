@@ -80,16 +80,30 @@ static void write_joints(struct prose *out, const struct item *t, const struct p
     }
 }
 
-/* Those of which at least a third is in the cell. */
-static void write_letters(struct prose *out, const struct item *t, const struct place *place,
-                          const struct area *cell)
+/* Those that have their middle in the cell: each letter is in one. Returns how many. */
+static size_t write_letters(struct prose *out, const struct item *t, const struct place *place,
+                            const struct area *cell)
 {
+    size_t n = 0;
+
     for (size_t i = 0; t->text[i] != '\0'; i++) {
         const double *box = place->letter[i];
-        double whole = (box[2] - box[0]) * (box[3] - box[1]);
 
-        if (whole > 0 && shared(cell, box) >= whole / 3) prose_add(out, " %c", t->text[i]);
+        if (box[2] <= box[0] || !contains(cell, (box[0] + box[2]) / 2, (box[1] + box[3]) / 2)) continue;
+        prose_add(out, " %c", t->text[i]);
+        n++;
     }
+    return n;
+}
+
+/* Nothing but letters is seen there. */
+static void write_all_letters(struct prose *out, const struct question *q, const struct area *cell)
+{
+    size_t n = 0;
+
+    for (size_t i = 0; i < q->s->n_items; i++)
+        n += write_letters(out, &q->s->items[i], &q->picture->place[i], cell);
+    if (n == 0) prose_add(out, "none");
 }
 
 static void write_item(struct prose *out, const struct question *q, size_t i, const struct area *cell)
@@ -97,10 +111,6 @@ static void write_item(struct prose *out, const struct question *q, size_t i, co
     const struct item *t = &q->s->items[i];
     const struct place *place = &q->picture->place[i];
 
-    if (q->s->kind == SCENE_PAGE) {
-        write_letters(out, t, place, cell);
-        return;
-    }
     prose_add(out, "%s %s",
               t->kind == ITEM_PERSON ? "person"
               : t->kind == ITEM_TEXT ? "text"
@@ -129,7 +139,9 @@ void patches_write(struct prose *out, const struct scene *s, const struct pictur
         size_t found = item_in(&q, &cell);
 
         prose_add(out, i > 0 ? ", \"" : "\"");
-        if (found < s->n_items)
+        if (s->kind == SCENE_PAGE || s->kind == SCENE_LETTERS)
+            write_all_letters(out, &q, &cell);
+        else if (found < s->n_items)
             write_item(out, &q, found, &cell);
         else if (s->kind != SCENE_CHART)
             prose_add(out, "none");

@@ -76,17 +76,18 @@ static enum split split_of(uint64_t content)
 static void draw_content(struct scene *s, unsigned kinds, struct draws *d)
 {
     static const double weight[SCENE_KIND_COUNT] = {
-        [SCENE_OBJECTS] = 0.5, [SCENE_PEOPLE] = 0.16,   [SCENE_WORDS] = 0.14,
-        [SCENE_CHART] = 0.12,  [SCENE_DOCUMENT] = 0.08, [SCENE_PAGE] = 0.08
+        [SCENE_OBJECTS] = 0.5,   [SCENE_PEOPLE] = 0.16, [SCENE_WORDS] = 0.14,  [SCENE_CHART] = 0.12,
+        [SCENE_DOCUMENT] = 0.08, [SCENE_PAGE] = 0.08,   [SCENE_LETTERS] = 0.08
     };
     static void (*const part[SCENE_KIND_COUNT])(struct scene *, struct draws *) = {
         [SCENE_OBJECTS] = scene_draw_objects,   [SCENE_PEOPLE] = scene_draw_people,
         [SCENE_WORDS] = scene_draw_words,       [SCENE_CHART] = scene_draw_chart,
         [SCENE_DOCUMENT] = scene_draw_document, [SCENE_PAGE] = scene_draw_page,
+        [SCENE_LETTERS] = scene_draw_letters,
     };
     double chance[SCENE_KIND_COUNT], all = 0;
 
-    if (kinds == 0) kinds = ~(1u << SCENE_PAGE);
+    if (kinds == 0) kinds = ~(1u << SCENE_PAGE | 1u << SCENE_LETTERS);
     for (int i = 0; i < SCENE_KIND_COUNT; i++) all += chance[i] = (kinds >> i & 1) != 0 ? weight[i] : 0;
     for (int i = 0; i < SCENE_KIND_COUNT; i++) chance[i] /= all;
     s->kind = draw_weighted(d, chance, SCENE_KIND_COUNT);

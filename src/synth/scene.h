@@ -20,7 +20,7 @@
 
 #define SCENE_SIDE 112.0
 
-enum { SCENE_ITEMS_MAX = 16, SCENE_TEXT_MAX = 32, SCENE_BARS_MAX = 5, SCENE_CLUTTER_MAX = 12 };
+enum { SCENE_ITEMS_MAX = 64, SCENE_TEXT_MAX = 32, SCENE_BARS_MAX = 5, SCENE_CLUTTER_MAX = 12 };
 
 enum split { SPLIT_TRAIN, SPLIT_VAL, SPLIT_TEST, SPLIT_COUNT };
 enum shape {
@@ -67,7 +67,7 @@ extern const char *const split_names[SPLIT_COUNT], *const shape_names[SHAPE_COUN
 
 enum item_kind { ITEM_SHAPE, ITEM_PERSON, ITEM_TEXT };
 /* What a text is in its scene. */
-enum text_role { ROLE_WORD, ROLE_TITLE, ROLE_LINE, ROLE_LABEL, ROLE_VALUE };
+enum text_role { ROLE_WORD, ROLE_TITLE, ROLE_LINE, ROLE_LABEL, ROLE_VALUE, ROLE_LETTER };
 
 struct item {
     enum item_kind kind;
@@ -96,7 +96,8 @@ struct item {
     bool from_left;
 };
 
-/* A page is full of letters of all kinds, to learn reading from; it is only drawn where it is asked for. */
+/* A page is full of words of all kinds, and of letters there is one for each patch: to learn reading from. They are only drawn where they are
+ * asked for. */
 enum scene_kind {
     SCENE_OBJECTS,
     SCENE_PEOPLE,
@@ -104,6 +105,7 @@ enum scene_kind {
     SCENE_CHART,
     SCENE_DOCUMENT,
     SCENE_PAGE,
+    SCENE_LETTERS,
     SCENE_KIND_COUNT
 };
 enum chart_kind { CHART_BAR, CHART_LINE, CHART_PIE, CHART_KIND_COUNT };

@@ -9,6 +9,7 @@ void scene_draw_people(struct scene *s, struct draws *d);
 void scene_draw_words(struct scene *s, struct draws *d);
 void scene_draw_document(struct scene *s, struct draws *d);
 void scene_draw_page(struct scene *s, struct draws *d);
+void scene_draw_letters(struct scene *s, struct draws *d);
 void scene_draw_chart(struct scene *s, struct draws *d);
 
 /* A shape of this size at a free place, at least `gap` from what is there; false: there is none. Angle and looks are drawn too. */

@@ -10,6 +10,8 @@
 /* Wide enough for nearly all words in nearly all fonts, per letter and unit of font size; the painter shrinks the rest. */
 #define LETTER_WIDTH 0.68
 
+enum { LETTERS_SIDE = 8 };
+
 void scene_draw_words(struct scene *s, struct draws *d)
 {
     size_t n = 1 + draw_below(d, 3);
@@ -79,6 +81,34 @@ void scene_draw_document(struct scene *s, struct draws *d)
         t->from_left = true;
         t->x = left;
         t->y = y + step * (double)(i + 1) + 3;
+    }
+}
+
+/* The middle of a grid's line, give or take; what is drawn around it stays within the picture. */
+static double near_middle(struct draws *d, int line, double step, double stray)
+{
+    double middle = step * (line + 0.5) + draw_between(d, -stray, stray);
+
+    return fmax(step / 2, fmin(middle, SCENE_SIDE - step / 2));
+}
+
+/* A grid of single letters and digits, one for each patch, near its middle: how near differs from scene to scene, so that there is something
+ * easy to begin with. */
+void scene_draw_letters(struct scene *s, struct draws *d)
+{
+    static const char letters[] = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
+    double step = SCENE_SIDE / LETTERS_SIDE, stray = draw_between(d, 0, step / 2);
+
+    for (int i = 0; i < LETTERS_SIDE * LETTERS_SIDE; i++) {
+        char text[2] = { letters[draw_below(d, sizeof letters - 1)], '\0' };
+        struct item *t = scene_add_text(s, ROLE_LETTER, text);
+
+        t->font = draw_below(d, FONT_COUNT);
+        t->font_size = draw_between(d, 9, 18);
+        t->color = scene_draw_ink(d);
+        t->room = step;
+        t->x = near_middle(d, i % LETTERS_SIDE, step, stray);
+        t->y = near_middle(d, i / LETTERS_SIDE, step, stray);
     }
 }
 

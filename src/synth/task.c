@@ -55,6 +55,8 @@ const struct task_row task_rows[TASK_COUNT] = {
                     task_pick },
     [TASK_RELATE] = { "relate", "lessons in relations", SHORT, "", SCORING_TEXT, "exact", 16, 8,
                       task_relate },
+    [TASK_SPELL] = { "spell", "lessons in reading", "{}\nAnswer letter by letter.", "", SCORING_TEXT, "exact",
+                     40, 10, task_spell },
 };
 
 enum task task_find(const char *name)
@@ -68,7 +70,8 @@ enum task task_find(const char *name)
 /* What pages are for. */
 static bool is_reading(enum task task)
 {
-    return task == TASK_OCR || task == TASK_TEXT_DETECTION || task == TASK_REC || task == TASK_REG;
+    return task == TASK_OCR || task == TASK_TEXT_DETECTION || task == TASK_REC || task == TASK_REG ||
+           task == TASK_SPELL;
 }
 
 bool task_ask(struct question *q, enum task task, const struct scene *s, const struct picture *picture,
@@ -77,7 +80,8 @@ bool task_ask(struct question *q, enum task task, const struct scene *s, const s
     prose_clear(&q->question);
     prose_clear(&q->answer);
     *q = (struct question){ .s = s, .picture = picture, .question = q->question, .answer = q->answer };
-    return (s->kind != SCENE_PAGE || is_reading(task)) && task_rows[task].ask(q, d, turn);
+    return ((s->kind != SCENE_PAGE && s->kind != SCENE_LETTERS) || is_reading(task)) &&
+           task_rows[task].ask(q, d, turn);
 }
 
 void question_free(struct question *q)

@@ -24,6 +24,7 @@ bool task_lesson(struct question *q, struct draws *d, unsigned turn);
 bool task_find_thing(struct question *q, struct draws *d, unsigned turn);
 bool task_pick(struct question *q, struct draws *d, unsigned turn);
 bool task_relate(struct question *q, struct draws *d, unsigned turn);
+bool task_spell(struct question *q, struct draws *d, unsigned turn);
 
 /* One of the things that words can single out; told is what the words are (phrase.h), `never` not among them. False: no such thing. */
 bool question_draw_unique(const struct question *q, struct draws *d, unsigned never, size_t *item,
@@ -40,6 +41,8 @@ bool question_about_reading(struct question *q, struct draws *d, unsigned turn);
 
 /* An item's box, "x1,y1,x2,y2" without brackets, and a point, in fractions of the padded square. */
 void write_box(struct prose *out, const struct question *q, size_t item);
+/* Any box in pixels, likewise. */
+void write_area(struct prose *out, const struct question *q, const double *box);
 /* The item is the question's subject, and its box the answer, "[x1,y1,x2,y2]". */
 void answer_with_box(struct question *q, size_t item);
 /* One number of a box: 0 to 3. */

@@ -2,6 +2,7 @@
 #include "synth/task_parts.h"
 
 #include <ctype.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -45,6 +46,44 @@ bool task_ocr(struct question *q, struct draws *d, unsigned turn)
            : isdigit((unsigned char)t->text[0]) ? "number"
                                                 : "word",
            t->text);
+    return true;
+}
+
+/* Letters that stand side by side in one word: what is drawn as one, `first` up to before `end`. */
+static void draw_run(const struct item *t, struct draws *d, size_t longest, size_t *first, size_t *end)
+{
+    size_t size = strlen(t->text);
+
+    do {
+        *first = draw_below(d, size);
+    } while (t->text[*first] == ' ');
+    *end = *first + 1;
+    for (size_t n = 1 + draw_below(d, longest); *end < *first + n && *end < size && t->text[*end] != ' ';)
+        ++*end;
+}
+
+bool task_spell(struct question *q, struct draws *d, unsigned turn)
+{
+    size_t index[SCENE_ITEMS_MAX], n = scene_items_of(q->s, ITEM_TEXT, index), item, first, end;
+    double box[4];
+
+    if (n == 0) return false;
+    draw_branch(d, turn);
+    item = index[draw_below(d, n)];
+    draw_run(&q->s->items[item], d, turn % 2 == 0 ? 2 : 8, &first, &end);
+    memcpy(box, q->picture->place[item].letter[first], sizeof box);
+    for (size_t i = first; i < end; i++) {
+        const double *letter = q->picture->place[item].letter[i];
+
+        for (int k = 0; k < 2; k++) {
+            box[k] = fmin(box[k], letter[k]);
+            box[k + 2] = fmax(box[k + 2], letter[k + 2]);
+        }
+        prose_add(&q->answer, "%s%c", i > first ? " " : "", q->s->items[item].text[i]);
+    }
+    prose_add(&q->question, "What is written in the region [");
+    write_area(&q->question, q, box);
+    prose_add(&q->question, "]?");
     return true;
 }
 

@@ -24,7 +24,11 @@ static struct img_point fraction(const struct question *q, double x, double y)
 
 void write_box(struct prose *out, const struct question *q, size_t item)
 {
-    const double *box = q->picture->place[item].box;
+    write_area(out, q, q->picture->place[item].box);
+}
+
+void write_area(struct prose *out, const struct question *q, const double *box)
+{
     struct img_point a = fraction(q, box[0], box[1]), b = fraction(q, box[2], box[3]);
 
     prose_add(out, "%.2f,%.2f,%.2f,%.2f", a.x, a.y, b.x, b.y);

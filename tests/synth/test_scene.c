@@ -137,11 +137,22 @@ static void test_sound(void **state)
         }
     }
     for (int i = 0; i < SCENE_PAGE; i++) assert_true(kinds[i] > 200);
-    assert_int_equal(kinds[SCENE_PAGE], 0);
+    assert_int_equal(kinds[SCENE_PAGE] + kinds[SCENE_LETTERS], 0);
     assert_true(backs > 50 && covered > 50 && unseen > 20);
 }
 
-/* Pages where they are asked for, full of letters; and the other kinds alone. */
+static void check_letters(const struct scene *s)
+{
+    assert_int_equal(s->kind, SCENE_LETTERS);
+    assert_int_equal(s->n_items, 64);
+    for (size_t k = 0; k < s->n_items; k++) {
+        assert_int_equal(strlen(s->items[k].text), 1);
+        assert_true(fabs(s->items[k].x - 14 * ((double)(k % 8) + 0.5)) <= 7);
+        assert_true(fabs(s->items[k].y - 14 * ((double)(k / 8) + 0.5)) <= 7);
+    }
+}
+
+/* Pages and letters where they are asked for; and the other kinds alone. */
 static void test_kinds(void **state)
 {
     struct scene s;
@@ -157,6 +168,8 @@ static void test_kinds(void **state)
             letters += strlen(s.items[k].text);
         }
         assert_true(s.n_items >= 3 && letters >= 25);
+        scene_draw_of(&s, 1u << SCENE_LETTERS, 1, SPLIT_TRAIN, i, false);
+        check_letters(&s);
         scene_draw_of(&s, 1u << SCENE_WORDS | 1u << SCENE_CHART, 1, SPLIT_TRAIN, i, false);
         assert_true(s.kind == SCENE_WORDS || s.kind == SCENE_CHART);
     }

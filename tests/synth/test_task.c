@@ -38,14 +38,19 @@ static void begin(struct fixture *f)
     assert_int_equal(painter_open(&f->painter, 112, &e), STATUS_OK);
 }
 
-/* The next scene. */
-static void next(struct fixture *f)
+/* The next scene, of the kinds whose bits are set; 0: as the world has them. */
+static void next_of(struct fixture *f, unsigned kinds)
 {
     struct err e = { 0 };
 
-    scene_draw(&f->s, 11, SPLIT_TRAIN, f->index, f->index % 2 == 1);
+    scene_draw_of(&f->s, kinds, 11, SPLIT_TRAIN, f->index, f->index % 2 == 1);
     assert_int_equal(painter_paint(f->painter, &f->s, &f->picture, &e), STATUS_OK);
     f->index++;
+}
+
+static void next(struct fixture *f)
+{
+    next_of(f, 0);
 }
 
 static bool ask(struct fixture *f, enum task task, unsigned turn)
@@ -378,8 +383,8 @@ static void test_lessons(void **state)
 
 /* ---- places ---------------------------------------------------------------------------------------------------- */
 
-/* Boxes of the answer in pixels, to half of the last decimal. */
-static void check_box(const struct fixture *f, const struct ground_part *part, const double *box)
+/* Whether the part is the box, in pixels, to half of the last decimal. */
+static bool is_box(const struct fixture *f, const struct ground_part *part, const double *box)
 {
     const struct image *im = &f->picture.im;
     struct img_square square = img_square_of(IMG_TRANSFORM_PADDED_RESIZE, im->width, im->height);
@@ -388,9 +393,16 @@ static void check_box(const struct fixture *f, const struct ground_part *part, c
         struct img_point corner = { part->values[2 * i], part->values[2 * i + 1] };
         struct img_point p = img_square_to_pixels(&square, corner);
 
-        assert_true(fabs(p.x - box[2 * i]) <= 0.0051 * square.side &&
-                    fabs(p.y - box[2 * i + 1]) <= 0.0051 * square.side);
+        if (fabs(p.x - box[2 * i]) > 0.0051 * square.side ||
+            fabs(p.y - box[2 * i + 1]) > 0.0051 * square.side)
+            return false;
     }
+    return true;
+}
+
+static void check_box(const struct fixture *f, const struct ground_part *part, const double *box)
+{
+    assert_true(is_box(f, part, box));
 }
 
 /* The phrase means one thing, and the box is its. */
@@ -570,6 +582,65 @@ static void test_charts(void **state)
     end(&f);
 }
 
+/* ---- letters --------------------------------------------------------------------------------------------------- */
+
+/* Whether the answer's n letters, a space between two, are those of the text from `first` on, and the box is theirs. */
+static bool spells(const struct fixture *f, size_t item, size_t first, size_t n,
+                   const struct ground_part *box)
+{
+    const struct place *place = &f->picture.place[item];
+    double whole[4] = { 1e9, 1e9, -1e9, -1e9 };
+
+    for (size_t i = 0; i < n; i++) {
+        if (f->s.items[item].text[first + i] != prose_text(&f->q.answer)[2 * i]) return false;
+        for (int k = 0; k < 4; k++) {
+            double edge = place->letter[first + i][k];
+
+            whole[k] = k < 2 ? fmin(whole[k], edge) : fmax(whole[k], edge);
+        }
+    }
+    return is_box(f, box, whole);
+}
+
+static size_t count_spelled(const struct fixture *f, const struct ground_part *box)
+{
+    size_t n = (f->q.answer.n + 1) / 2, found = 0;
+
+    for (size_t k = 0; k < f->s.n_items; k++) {
+        if (f->s.items[k].kind != ITEM_TEXT) continue;
+        for (size_t first = 0; first + n <= strlen(f->s.items[k].text); first++)
+            found += spells(f, k, first, n, box);
+    }
+    return found;
+}
+
+/* The letters of a part of a word, one by one, and the box of just these. */
+static void test_spelling(void **state)
+{
+    size_t longest = 0;
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (int i = 0; i < SCENES; i++) {
+        next_of(&f, i % 2 == 0 ? 1u << SCENE_LETTERS | 1u << SCENE_PAGE
+                               : 1u << SCENE_WORDS | 1u << SCENE_DOCUMENT);
+        for (unsigned turn = 0; turn < task_rows[TASK_SPELL].turns; turn++) {
+            struct grounding g;
+            struct err e = { 0 };
+
+            assert_true(ask(&f, TASK_SPELL, turn));
+            assert_int_equal(grounding_parse(&g, prose_text(&f.q.question), f.q.question.n, &e), STATUS_OK);
+            assert_int_equal(g.n_parts, 1);
+            assert_int_equal(count_spelled(&f, &g.parts[0]), 1);
+            grounding_free(&g);
+            longest = f.q.answer.n > longest ? f.q.answer.n : longest;
+        }
+    }
+    assert_int_equal(longest, 11); /* a whole word of six letters */
+    end(&f);
+}
+
 /* Each task is there and finds questions; prompts hold them. */
 static void test_tasks(void **state)
 {
@@ -648,13 +719,40 @@ static void test_patches(void **state)
     end(&f);
 }
 
+/* Of a page each letter is in one cell. */
+static void test_letter_patches(void **state)
+{
+    struct prose patches = { 0 };
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (int i = 0; i < 50; i++) {
+        size_t there = 0, told = 0;
+
+        next_of(&f, 1u << SCENE_LETTERS | 1u << SCENE_PAGE);
+        prose_clear(&patches);
+        patches_write(&patches, &f.s, &f.picture);
+        for (size_t k = 0; k < f.s.n_items; k++)
+            for (const char *c = f.s.items[k].text; *c != '\0'; c++) there += *c != ' ';
+        for (const char *c = prose_text(&patches); *c != '\0'; c++)
+            told += *c == ' ' && c[1] != '"' && (c[2] == ' ' || c[2] == '"');
+        assert_int_equal(told, there);
+    }
+    prose_free(&patches);
+    end(&f);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_questions), cmocka_unit_test(test_choices),   cmocka_unit_test(test_statements),
-        cmocka_unit_test(test_referring), cmocka_unit_test(test_detection), cmocka_unit_test(test_category),
-        cmocka_unit_test(test_poses),     cmocka_unit_test(test_charts),    cmocka_unit_test(test_tasks),
-        cmocka_unit_test(test_patches),   cmocka_unit_test(test_lessons),
+        cmocka_unit_test(test_questions),      cmocka_unit_test(test_choices),
+        cmocka_unit_test(test_statements),     cmocka_unit_test(test_referring),
+        cmocka_unit_test(test_detection),      cmocka_unit_test(test_category),
+        cmocka_unit_test(test_poses),          cmocka_unit_test(test_charts),
+        cmocka_unit_test(test_tasks),          cmocka_unit_test(test_patches),
+        cmocka_unit_test(test_lessons),        cmocka_unit_test(test_spelling),
+        cmocka_unit_test(test_letter_patches),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
