@@ -3,25 +3,13 @@
 # whole and its quarters. OUT/sphinx-nano-1k.gguf is the model, OUT/scores-1k.md its scores, beside OUT/scores-1k-one-view.md: those of
 # sphinx-nano about the same pictures. What is there already is not made again, and an interrupted run goes on. Needs jq.
 #
-#   data ── stage 2 of sphinx-nano ── five views ── quantised
+#   data ── stage 8 of sphinx-nano ── five views ── quantised
+#
+# RANKS=2 make-1k.sh SPHINX OUT 1: two processes of one thread share each step; needs mpirun.
 set -eu
-sphinx=${1:?usage: make-1k.sh SPHINX OUT [THREADS]}
-out=${2:?usage: make-1k.sh SPHINX OUT [THREADS]}
-threads=${3:-0}
-here=$(dirname "$0")
+# shellcheck source=recipes/sphinx-nano/steps.sh
+. "$(dirname "$0")/steps.sh"
 side=224
-
-# newest RUN: its last checkpoint
-newest() {
-    find "$out/$1/" -mindepth 1 -maxdepth 1 -name 'epoch*' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-
-}
-
-# drawn NAME OPTIONS...: a data set
-drawn() {
-    name=$1
-    shift
-    [ -d "$out/$name" ] || "$sphinx" synth "$out/$name" --size $side "$@"
-}
 
 # scored MODEL NAME: OUT/NAME.md
 scored() {
@@ -30,16 +18,14 @@ scored() {
     jq -r -f "$here/table.jq" "$out/$2.json" >"$out/$2.md"
 }
 
-drawn large --count 12000 --turns 8 -s 8
-drawn test-large --count 4000 --split test -s 9
-printf "META:\n  - {path: '../large/annotations/mix.json', type: image_text, root: '../large/images/', turns: apart}\n" >"$out/large/meta.yaml"
+drawn large --size $side --count 12000 --turns 8 -s 8
+drawn large-compared --size $side --count 4000 --turns 12 -s 10 --scenes objects,people --tasks lesson,find,pick,relate,vqa,statement,choice,rec
+drawn test-large --size $side --count 4000 --split test -s 9
+joined large-told "large mix image_text 0.5 apart" "large-compared mix image_text 0.25 apart"
 
-set -- "$here/stage-1k.yaml" --set "model=$(newest stage2)" --set "llama_config=$here/config-1k.json" \
-    --set "data_config=$out/large/meta.yaml" -o "$out/stage-1k" -t "$threads"
-[ ! -e "$out/stage-1k/log.jsonl" ] || set -- "$@" --resume "$out/stage-1k"
-"$sphinx" train "$@"
+trained stage-1k stage-1k "$(newest stage8)" large-told --set "llama_config=$here/config-1k.json"
 
-[ -e "$out/sphinx-nano-1k.gguf" ] || "$sphinx" convert "$(newest stage-1k)" "$out/sphinx-nano-1k.gguf" --type q8_0
+[ -e "$out/sphinx-nano-1k.gguf" ] || "$sphinx" convert "$result" "$out/sphinx-nano-1k.gguf" --type q8_0
 scored "$out/sphinx-nano-1k.gguf" scores-1k
 scored "$out/sphinx-nano.gguf" scores-1k-one-view
 echo "made: $out/sphinx-nano-1k.gguf, its scores in $out/scores-1k.md"

@@ -10,49 +10,8 @@
 #                                              └─ stage 5, lessons in choices ─┘
 #   ── stage 7, lessons in relations ── stage 8, all tasks ── quantised
 set -eu
-sphinx=${1:?usage: make.sh SPHINX OUT [THREADS]}
-out=${2:?usage: make.sh SPHINX OUT [THREADS]}
-threads=${3:-0}
-ranks=${RANKS:-1}
-here=$(dirname "$0")
-mkdir -p "$out"
-
-# drawn NAME OPTIONS...: a data set
-drawn() {
-    name=$1
-    shift
-    [ -d "$out/$name" ] || "$sphinx" synth "$out/$name" "$@"
-}
-
-# trained NAME RECIPE BASE DATA [STEPS]: a run, or what is left of it; its newest checkpoint is then $result
-trained() {
-    run=$out/$1
-    steps=${5:-}
-    batch=$(sed -n 's/^batch_size: //p' "$here/$2.yaml")
-    [ $((batch % ranks)) = 0 ] || { echo "make.sh: RANKS=$ranks does not divide the $batch conversations of a step of $2.yaml" >&2; exit 2; }
-    set -- train "$here/$2.yaml" --set "model=$3" --set "data_config=$out/$4/meta.yaml" -o "$run" -t "$threads"
-    [ -z "$steps" ] || set -- "$@" --set "max_steps=$steps"
-    [ ! -e "$run/log.jsonl" ] || set -- "$@" --resume "$run"
-    if [ "$ranks" = 1 ]; then
-        "$sphinx" "$@"
-    else
-        mpirun -n "$ranks" "$sphinx" "$@" --set "batch_size=$((batch / ranks))"
-    fi
-    result=$(find "$run" -mindepth 1 -maxdepth 1 -name 'epoch*' -printf '%T@ %p\n' | sort -n | tail -n 1 | cut -d ' ' -f 2-)
-}
-
-# joined NAME "DRAWN ANNOTATIONS TYPE RATIO TURNS"...: several of them as one
-joined() {
-    folder=$out/$1
-    shift
-    mkdir -p "$folder"
-    echo "META:" >"$folder/meta.yaml"
-    for part in "$@"; do
-        # shellcheck disable=SC2086 # five words
-        set -- $part
-        printf "  - {path: '../%s/annotations/%s.json', type: %s, root: '../%s/images/', ratio: %s, turns: %s}\n" "$1" "$2" "$3" "$1" "$4" "$5"
-    done >>"$folder/meta.yaml"
-}
+# shellcheck source=recipes/sphinx-nano/steps.sh
+. "$(dirname "$0")/steps.sh"
 
 drawn words --count 12000 --turns 5 -s 1
 drawn talk --count 30000 --turns 4 -s 2 --patches
@@ -104,17 +63,17 @@ photos=$result
 trained stage1-drawings stage1 "$photos" drawings-told
 [ -d "$out/stage1" ] || "$sphinx" mix "$photos" "$result" --beta 0.5 -o "$out/stage1"
 trained stage2 stage2 "$out/stage1" end
-trained stage3 lessons "$result" first-lessons 400
-trained stage4 tasks "$result" tasks 1400
+trained stage3 lessons "$result" first-lessons --set max_steps=400
+trained stage4 tasks "$result" tasks --set max_steps=1400
 tasks=$result
-trained stage5-finding lessons "$tasks" finding-lessons 748
+trained stage5-finding lessons "$tasks" finding-lessons --set max_steps=748
 finding=$result
-trained stage5-picking lessons "$tasks" picking-lessons 400
+trained stage5-picking lessons "$tasks" picking-lessons --set max_steps=400
 # What each of the two learned, added to what both began with.
 [ -d "$out/stage5" ] || "$sphinx" mix "$finding:1" "$result:1" "$tasks:-1" -o "$out/stage5"
-trained stage6 tasks "$out/stage5" tasks-later 940
-trained stage7 lessons "$result" relating-lessons 451
-trained stage8 tasks "$result" tasks-last 720
+trained stage6 tasks "$out/stage5" tasks-later --set max_steps=940
+trained stage7 lessons "$result" relating-lessons --set max_steps=451
+trained stage8 tasks "$result" tasks-last --set max_steps=720
 
 [ -e "$out/sphinx-nano.gguf" ] || "$sphinx" convert "$result" "$out/sphinx-nano.gguf" --type q8_0
 "$sphinx" eval -m "$out/sphinx-nano.gguf" --data "$out/test" --task "$out/test/benchmarks.json" --sample 2000 -s 1 \

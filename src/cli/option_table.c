@@ -180,9 +180,10 @@ const struct option option_rows[] = {
       "questions about a picture in one conversation at most, all tasks mixed; 1: a file for each task" },
     { "--tasks", "", OPTION_SET, AT(synth_tasks), "LIST",
       "vqa choice statement rec reg relation ocr text_detection det det_all pose chart caption long_caption "
-      "grounded_caption t2i lesson find pick relate spell",
+      "grounded_caption t2i lesson find pick relate spell list",
       0, 0, BIT(SYNTH), GROUP_INPUT,
-      "only these tasks, separated by commas; all but lesson, find, pick, relate and spell, easy questions "
+      "only these tasks, separated by commas; all but lesson, find, pick, relate, spell and list, easy "
+      "questions "
       "to "
       "begin with, unless given" },
     { "--scenes", "", OPTION_SET, AT(scenes), "LIST", "objects people words chart document page letters", 0,

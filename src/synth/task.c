@@ -55,6 +55,8 @@ const struct task_row task_rows[TASK_COUNT] = {
                     task_pick },
     [TASK_RELATE] = { "relate", "lessons in relations", SHORT, "", SCORING_TEXT, "exact", 16, 8,
                       task_relate },
+    [TASK_LIST] = { "list", "lessons in listing", "Detect all {} shown in the image.", "", SCORING_TEXT,
+                    "exact", 256, 24, task_list },
     [TASK_SPELL] = { "spell", "lessons in reading", "{}\nAnswer letter by letter.", "", SCORING_TEXT, "exact",
                      40, 10, task_spell },
 };

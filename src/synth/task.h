@@ -28,6 +28,7 @@
  *   find              shapes and people            box; easy ones of rec, and many
  *   pick              everything                   choice; which letter stands before a word
  *   relate            two things that lie far apart exact; to begin with vqa's questions about places
+ *   list              shapes and people            exact; all of a name, of a color, of both
  *   spell             a text's letters             exact; a letter after the other, to begin reading with
  */
 #ifndef SPHINX_SYNTH_TASK_H
@@ -59,6 +60,7 @@ enum task {
     TASK_PICK,
     TASK_RELATE,
     TASK_SPELL,
+    TASK_LIST,
     TASK_COUNT
 };
 

@@ -22,6 +22,7 @@ bool task_grounded_caption(struct question *q, struct draws *d, unsigned turn);
 bool task_t2i(struct question *q, struct draws *d, unsigned turn);
 bool task_lesson(struct question *q, struct draws *d, unsigned turn);
 bool task_find_thing(struct question *q, struct draws *d, unsigned turn);
+bool task_list(struct question *q, struct draws *d, unsigned turn);
 bool task_pick(struct question *q, struct draws *d, unsigned turn);
 bool task_relate(struct question *q, struct draws *d, unsigned turn);
 bool task_spell(struct question *q, struct draws *d, unsigned turn);
@@ -45,6 +46,8 @@ void write_box(struct prose *out, const struct question *q, size_t item);
 void write_area(struct prose *out, const struct question *q, const double *box);
 /* The item is the question's subject, and its box the answer, "[x1,y1,x2,y2]". */
 void answer_with_box(struct question *q, size_t item);
+/* Appends the boxes of several, "[x1,y1,x2,y2;x1,y1,x2,y2]". */
+void answer_with_boxes(struct question *q, const size_t *item, size_t n);
 /* One number of a box: 0 to 3. */
 void write_edge(struct prose *out, const struct question *q, size_t item, unsigned edge);
 void write_point(struct prose *out, const struct question *q, struct img_point p);

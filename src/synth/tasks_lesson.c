@@ -198,6 +198,45 @@ bool task_find_thing(struct question *q, struct draws *d, unsigned turn)
     return true;
 }
 
+/* ---- listing --------------------------------------------------------------------------------------------------- */
+
+/* What a list's things have in common. */
+enum common { COMMON_NAME, COMMON_COLOR, COMMON_BOTH, COMMON_COUNT };
+
+static bool has_in_common(enum common c, const struct item *a, const struct item *b)
+{
+    if (c == COMMON_COLOR) return a->kind == ITEM_SHAPE && b->kind == ITEM_SHAPE && a->color == b->color;
+    return phrase_fits(a, c == COMMON_BOTH ? TOLD_COLOR : 0, b);
+}
+
+/* All circles, all red objects, all red circles: each list once, from the left. */
+bool task_list(struct question *q, struct draws *d, unsigned turn)
+{
+    enum common c = turn % COMMON_COUNT;
+    unsigned order[SCENE_ITEMS_MAX];
+    size_t index[SCENE_ITEMS_MAX], listed[SCENE_ITEMS_MAX], n = scene_things(q->s, index), n_listed = 0;
+    char phrase[PHRASE_MAX];
+    const struct item *t;
+
+    sort_from_left(q, index, n);
+    draw_order(d, order, n);
+    if (turn / COMMON_COUNT >= n) return false;
+    t = &q->s->items[index[order[turn / COMMON_COUNT]]];
+    for (size_t i = 0; i < turn / COMMON_COUNT; i++) {
+        if (has_in_common(c, t, &q->s->items[index[order[i]]])) return false;
+    }
+    for (size_t i = 0; i < n; i++) {
+        if (has_in_common(c, t, &q->s->items[index[i]])) listed[n_listed++] = index[i];
+    }
+    if (n_listed == 0) return false; /* a person's color is not that of an object */
+    if (c == COMMON_COLOR)
+        prose_add(&q->question, "%s objects", color_names[t->color]);
+    else
+        prose_add(&q->question, "%s", phrase_items(phrase, t, c == COMMON_BOTH ? TOLD_COLOR : 0));
+    answer_with_boxes(q, listed, n_listed);
+    return true;
+}
+
 /* ---- choices --------------------------------------------------------------------------------------------------- */
 
 /* A word, and which choice it is: nothing has to be seen. */

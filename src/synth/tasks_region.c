@@ -181,7 +181,7 @@ static size_t gather_alike(const struct scene *s, size_t *item, size_t n)
     return alike;
 }
 
-static void write_boxes(struct question *q, const size_t *item, size_t n)
+void answer_with_boxes(struct question *q, const size_t *item, size_t n)
 {
     prose_add(&q->answer, "[");
     for (size_t i = 0; i < n; i++) {
@@ -204,7 +204,7 @@ bool task_det(struct question *q, struct draws *d, unsigned turn)
         if (phrase_fits(&q->s->items[index[first]], 0, &q->s->items[index[i]])) {
             alike = gather_alike(q->s, index + i, n - i);
             prose_add(&q->question, "%s", phrase_items(phrase, &q->s->items[index[i]], 0));
-            write_boxes(q, index + i, alike);
+            answer_with_boxes(q, index + i, alike);
             return true;
         }
     }
@@ -224,7 +224,7 @@ bool task_det_all(struct question *q, struct draws *d, unsigned turn)
         alike = gather_alike(q->s, index + i, n - i);
         prose_add(&q->answer, "%s<p>%s</p>", i > 0 ? " " : "",
                   phrase_item(phrase, &q->s->items[index[i]], 0));
-        write_boxes(q, index + i, alike);
+        answer_with_boxes(q, index + i, alike);
     }
     return true;
 }

@@ -5,7 +5,7 @@
 #include "synth/world.h"
 
 /* The turns of all tasks about one scene are fewer (task_rows); test_world.c counts. */
-enum { TURNS_MAX = 90 };
+enum { TURNS_MAX = 120 };
 
 /* JSON objects, each followed by ",\n". */
 struct scene_texts {

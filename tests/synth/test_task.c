@@ -502,6 +502,33 @@ static void test_detection(void **state)
 }
 
 /* All of a category, from left to right. */
+/* The part is the box of a thing that the phrase fits. */
+static bool is_listed(const struct fixture *f, const struct ground_part *part, const char *phrase)
+{
+    for (size_t i = 0; i < f->s.n_items; i++)
+        if (fits(phrase, &f->s.items[i]) && is_box(f, part, f->picture.place[i].box)) return true;
+    return false;
+}
+
+/* All that the question's words fit, from the left. Returns how many of the scene's things they leave out. */
+static size_t check_list(const struct fixture *f)
+{
+    const char *phrase = prose_text(&f->q.question);
+    size_t index[SCENE_ITEMS_MAX], n;
+    struct grounding g;
+    struct err e = { 0 };
+
+    assert_int_equal(grounding_parse(&g, prose_text(&f->q.answer), f->q.answer.n, &e), STATUS_OK);
+    n = g.n_parts;
+    assert_int_equal(n, count(&f->s, phrase));
+    for (size_t k = 0; k < n; k++) {
+        assert_true(is_listed(f, &g.parts[k], phrase));
+        if (k > 0) assert_true(g.parts[k - 1].values[0] <= g.parts[k].values[0]);
+    }
+    grounding_free(&g);
+    return scene_things(&f->s, index) - n;
+}
+
 static void test_category(void **state)
 {
     struct fixture f;
@@ -509,16 +536,30 @@ static void test_category(void **state)
     (void)state;
     begin(&f);
     for (int i = 0; i < SCENES; i++) {
-        struct grounding g;
-        struct err e = { 0 };
-
         next(&f);
-        if (!ask(&f, TASK_DET, 0)) continue;
-        assert_int_equal(grounding_parse(&g, prose_text(&f.q.answer), f.q.answer.n, &e), STATUS_OK);
-        assert_int_equal(g.n_parts, count(&f.s, prose_text(&f.q.question)));
-        for (size_t k = 1; k < g.n_parts; k++) assert_true(g.parts[k - 1].values[0] <= g.parts[k].values[0]);
-        grounding_free(&g);
+        if (ask(&f, TASK_DET, 0)) check_list(&f);
     }
+    end(&f);
+}
+
+/* Of a name, of a color, of both; many leave something out. */
+static void test_lists(void **state)
+{
+    size_t n = 0, partial = 0, colors = 0;
+    struct fixture f;
+
+    (void)state;
+    begin(&f);
+    for (int i = 0; i < SCENES; i++) {
+        next_of(&f, 1u << SCENE_OBJECTS | 1u << SCENE_PEOPLE);
+        for (unsigned turn = 0; turn < task_rows[TASK_LIST].turns; turn++) {
+            if (!ask(&f, TASK_LIST, turn)) continue;
+            n++;
+            partial += check_list(&f) > 0;
+            colors += strstr(prose_text(&f.q.question), " objects") != NULL;
+        }
+    }
+    assert_true(n > 3 * SCENES && partial > n / 2 && colors > n / 6);
     end(&f);
 }
 
@@ -752,7 +793,7 @@ int main(void)
         cmocka_unit_test(test_poses),          cmocka_unit_test(test_charts),
         cmocka_unit_test(test_tasks),          cmocka_unit_test(test_patches),
         cmocka_unit_test(test_lessons),        cmocka_unit_test(test_spelling),
-        cmocka_unit_test(test_letter_patches),
+        cmocka_unit_test(test_letter_patches), cmocka_unit_test(test_lists),
     };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
