@@ -1,4 +1,4 @@
-foreach(noun scene painter task)
+foreach(noun scene painter task patch_words)
   sphinx_test(synth ${noun} LINK sphinx_synth)
 endforeach()
 sphinx_test(synth world LINK sphinx_synth PkgConfig::JANSSON)
