@@ -1,5 +1,5 @@
 #!/bin/sh
-# make.sh SPHINX OUT [THREADS] - sphinx-nano from nothing: draws what it learns from, makes its vocabulary, trains it in nine stages and puts
+# make.sh SPHINX OUT [THREADS] - sphinx-nano from nothing: draws what it learns from, makes its vocabulary, trains it in eleven stages and puts
 # held-out questions to it. OUT/sphinx-nano.gguf is the model, OUT/scores.md its scores. What is there already is not made again, and
 # a stage that was interrupted goes on: run it again. Needs jq and spm_train (Debian: jq, sentencepiece).
 # RANKS=2 make.sh SPHINX OUT 1: two processes of one thread share each step, which is faster than one of two threads; needs mpirun.
@@ -8,7 +8,7 @@
 #                                                                       └───────────────────────┘
 #   ── stage 3, lessons ── stage 4, all tasks ─┬─ stage 5, lessons in finding ─┬─ mix ── stage 6, all tasks
 #                                              └─ stage 5, lessons in choices ─┘
-#   ── stage 7, lessons in relations ── stage 8, all tasks ── quantised
+#   ── stage 7, lessons in relations ── stage 8, all tasks ── stage 9, lessons in listing ── stage 10, all tasks ── quantised
 set -eu
 # shellcheck source=recipes/sphinx-nano/steps.sh
 . "$(dirname "$0")/steps.sh"
@@ -36,6 +36,12 @@ drawn more-last --count 20000 --turns 12 -s 34 --patches
 drawn main-last --count 14000 --turns 12 -s 35 --patches --tasks vqa,rec,ocr,det,det_all,pose,caption,grounded_caption,text_detection,chart
 drawn compared-last --count 14000 --turns 16 -s 38 --patches --scenes objects,people \
     --tasks lesson,find,pick,relate,vqa,statement,choice,rec
+drawn listing-all --count 9000 --turns 12 -s 41 --patches --scenes objects,people --tasks list,det_all
+drawn listing-some --count 9000 --turns 12 -s 42 --patches --scenes objects,people --tasks list
+drawn more-end --count 20000 --turns 12 -s 44 --patches
+drawn main-end --count 14000 --turns 12 -s 45 --patches --tasks vqa,rec,ocr,det,det_all,pose,caption,grounded_caption,text_detection,chart
+drawn compared-end --count 14000 --turns 16 -s 48 --patches --scenes objects,people \
+    --tasks lesson,find,pick,relate,list,det,det_all,vqa,statement,choice,rec
 drawn test --count 14000 --split test -s 5
 # Of one picture many questions, each as if it was asked alone: else they tell each other's answers. Some stay conversations.
 joined begin "talk mix image_text 1 apart" "reading mix image_text 2 apart" "pages ocr page 1 together"
@@ -52,6 +58,10 @@ joined tasks-later "more-later mix image_text 0.13 apart" "more-later mix image_
     "texts-later mix image_text 0.4 apart" "compared-later mix image_text 0.25 apart"
 joined tasks-last "more-last mix image_text 0.13 apart" "more-last mix image_text 0.01 together" "main-last mix image_text 0.17 apart" \
     "texts-later mix image_text 0.1 apart" "compared-last mix image_text 0.17 apart"
+joined listing-all-lessons "listing-all mix image_text 1 apart"
+joined listing-some-lessons "listing-some mix image_text 1 apart"
+joined tasks-end "more-end mix image_text 0.13 apart" "more-end mix image_text 0.01 together" "main-end mix image_text 0.17 apart" \
+    "texts-later mix image_text 0.1 apart" "compared-end mix image_text 0.25 apart"
 
 [ -e "$out/nano.model" ] || "$here/vocabulary.sh" "$out/words/annotations/mix.json" "$out/nano"
 [ -d "$out/random" ] ||
@@ -74,6 +84,9 @@ trained stage5-picking lessons "$tasks" picking-lessons --set max_steps=400
 trained stage6 tasks "$out/stage5" tasks-later --set max_steps=940
 trained stage7 lessons "$result" relating-lessons --set max_steps=451
 trained stage8 tasks "$result" tasks-last --set max_steps=720
+trained stage9-all lessons "$result" listing-all-lessons --set max_steps=572
+trained stage9-some lessons "$result" listing-some-lessons --set max_steps=540
+trained stage10 tasks "$result" tasks-end --set max_steps=720
 
 [ -e "$out/sphinx-nano.gguf" ] || "$sphinx" convert "$result" "$out/sphinx-nano.gguf" --type q8_0
 "$sphinx" eval -m "$out/sphinx-nano.gguf" --data "$out/test" --task "$out/test/benchmarks.json" --sample 2000 -s 1 \
