@@ -48,9 +48,22 @@ void ticket_drop(struct ticket *t)
 /* Between pieces of text: no more of them a second than a screen shows. */
 static const double text_seconds = 0.01;
 
+/* Of what took less, or is over, no progress is told: nobody would see it, and a thread, a packet and a client would be woken for each stage. */
+static const double quiet_seconds = 0.1;
+
+static bool is_quiet(const struct ticket *t)
+{
+    return t->size > 0 || clock_seconds() < t->submitted + quiet_seconds;
+}
+
+static bool has_progress(const struct ticket *t, const struct ticket_news *n)
+{
+    return t->n_progress > n->n_progress && !is_quiet(t);
+}
+
 static bool has_news(const struct ticket *t, const struct ticket_news *n)
 {
-    return t->ended || t->size > n->size || t->n_progress > n->n_progress;
+    return t->ended || t->size > n->size || has_progress(t, n);
 }
 
 /* Under the lock: waits until the ticket changes, which is what it returns, or until then at the latest, by clock_seconds. */
@@ -96,7 +109,7 @@ bool ticket_wait(struct ticket *t, double seconds, struct ticket_news *n)
     while (!has_news(t, n) && changes_until(t, until)) {
     }
     news = has_news(t, n);
-    if (t->n_progress > n->n_progress) {
+    if (has_progress(t, n)) {
         n->progressed = true;
         n->progress = t->progress;
         n->n_progress = t->n_progress;
@@ -126,7 +139,7 @@ void ticket_tell_progress(struct ticket *t, const char *stage, const char *part,
     t->progress.done = done;
     t->progress.total = total;
     t->n_progress++;
-    if (new_stage || now > t->told_progress + progress_seconds) {
+    if (!is_quiet(t) && (new_stage || now > t->told_progress + progress_seconds)) {
         t->told_progress = now;
         pthread_cond_signal(&t->changed);
     }

@@ -73,7 +73,8 @@ struct ticket_news {
 };
 
 /* Waits for news, but not longer than so many seconds. False: there is none. Without memory it waits for the end. Text comes in pieces of a
- * hundredth of a second, the first at once: a small model writes thousands of tokens a second, and a thread, a packet and a client would be woken for each. */
+ * hundredth of a second, the first at once: a small model writes thousands of tokens a second, and a thread, a packet and a client would be woken for each.
+ * Progress is none in the first tenth of a second, nor once there is text. */
 bool ticket_wait(struct ticket *t, double seconds, struct ticket_news *news);
 
 /* The engine's half. */

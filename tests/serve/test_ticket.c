@@ -99,11 +99,33 @@ static void of_progress_the_newest_counts(void **state)
     ticket_drop(t);
 }
 
+/* A ticket that was just submitted, and one that has text: no progress. */
+static void what_is_quick_has_none(void **state)
+{
+    struct ticket *t = new_ticket();
+    struct ticket_news news = { 0 };
+
+    (void)state;
+    t->submitted = clock_seconds() + 1000;
+    ticket_tell_progress(t, "prefill", "", 0, 3);
+    assert_false(ticket_wait(t, 0.01, &news));
+    assert_false(news.progressed);
+    t->submitted = 0;
+    assert_true(ticket_wait(t, 0.01, &news));
+    assert_true(news.progressed);
+    ticket_tell_progress(t, "prefill", "", 1, 3);
+    ticket_tell_text(t, "one", 3);
+    hears(t, &news, "one");
+    assert_false(news.progressed);
+    ticket_drop(t);
+}
+
 int main(void)
 {
     const struct CMUnitTest tests[] = { cmocka_unit_test(text_comes_in_pieces),
                                         cmocka_unit_test(the_end_brings_the_rest),
-                                        cmocka_unit_test(of_progress_the_newest_counts) };
+                                        cmocka_unit_test(of_progress_the_newest_counts),
+                                        cmocka_unit_test(what_is_quick_has_none) };
 
     return cmocka_run_group_tests(tests, NULL, NULL);
 }

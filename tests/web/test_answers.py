@@ -1,5 +1,8 @@
 """What an answer looks like: streamed text, marked phrases and boxes that point at each other, confidence, skeletons, masks, progress."""
+import json
 import os
+import threading
+import urllib.request
 
 from selenium.webdriver.common.action_chains import ActionChains
 
@@ -89,15 +92,24 @@ class Streaming(PageTest):
         self.assertEqual(self.css(".progress"), [])
 
     def test_real_progress(self):
-        """What the server itself tells about a picture that it has not seen yet."""
+        """What the server itself tells of a question that waits behind forty others. Of what takes less than a tenth of a second it tells nothing."""
+        url = self.server("-np", "1")
+        self.open(url)
         self.run_js("""
             window.stages = [];
             new MutationObserver(() => window.stages.push(document.querySelector(".progress")?.dataset.stage))
                 .observe(document.getElementById("messages"), { subtree: true, childList: true, attributes: true, characterData: true });
         """)
-        self.give(picture("chart.png")) # of which no other test asks, so that the server does not remember it
+        self.give(picture("rings.jpg"))
+        body = json.dumps({"messages": [{"role": "user", "content": "Generate a detailed description about the image."}], "temperature": 0}).encode()
+        others = [threading.Thread(target=lambda: urllib.request.urlopen(urllib.request.Request(url + "v1/chat/completions", body,
+                  {"Content-Type": "application/json"}), timeout=60).close()) for _ in range(40)]
+        for other in others:
+            other.start()
         self.ask("What's in the image?")
-        self.assertLessEqual({"encode", "prefill"}, set(self.run_js("return window.stages")))
+        for other in others:
+            other.join()
+        self.assertIn("queue", self.run_js("return window.stages"))
 
     def test_how_it_ended(self):
         self.trouble.final = {"dropped_turns": 2, "malformed": 1}
