@@ -197,7 +197,8 @@ class Pointing(PageTest):
         self.assertEqual(self.active(), [[], []])
 
     def test_an_older_answer_on_the_picture(self):
-        self.ask("Provide a one-sentence caption for the provided image.")
+        self.trouble.say = "Three things."
+        self.ask("What's in the image?")
         self.assertEqual(self.shapes(), [], "the new answer has no boxes")
         self.hover(self.css(".mark")[0])
         self.wait(lambda: len(self.shapes()) == 3, "pointing at a phrase of the older answer shows its boxes")
