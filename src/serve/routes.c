@@ -35,6 +35,24 @@ static bool matches(const struct route *r, const char *path)
     return strcmp(r->path, path) == 0 || (r->path[n - 1] == '/' && strncmp(r->path, path, n) == 0);
 }
 
+void route_missing(const char *path, struct problem *p)
+{
+    const char version[] = "/v1";
+    const size_t n = strlen(version);
+
+    for (size_t i = 0; i < n_routes; i++) {
+        struct route shorter = routes[i];
+
+        if (strncmp(shorter.path, version, n) != 0) continue;
+        shorter.path += n;
+        if (matches(&shorter, path))
+            problem_set(p, 404, NULL, NULL,
+                        "there is no such path: it is %s, so a client's base URL ends in %s", routes[i].path,
+                        version);
+    }
+    problem_set(p, 404, NULL, NULL, "there is no such path"); /* unless the other was said */
+}
+
 const struct route *route_find(const char *method, const char *path, struct problem *p)
 {
     const struct route *other = NULL;
@@ -49,6 +67,6 @@ const struct route *route_find(const char *method, const char *path, struct prob
     if (other != NULL && strcmp(other->path, "/") != 0)
         problem_set(p, 405, NULL, NULL, "%.10s cannot be used with this path: %s can", method, other->method);
     else
-        problem_set(p, 404, NULL, NULL, "there is no such path");
+        route_missing(path, p);
     return NULL;
 }

@@ -18,5 +18,7 @@ extern const size_t n_routes;
 
 /* NULL, with a problem: no such path, or not with this method. Files of the page are found last. */
 const struct route *route_find(const char *method, const char *path, struct problem *p);
+/* There is no such path; where it only lacks "/v1", as a client asks whose base URL does, that is said. */
+void route_missing(const char *path, struct problem *p);
 
 #endif

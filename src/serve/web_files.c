@@ -7,6 +7,7 @@
 #include "core/file.h"
 #include "serve/handlers.h"
 #include "serve/reply.h"
+#include "serve/routes.h"
 
 enum { WEB_FILE_MAX = 16 << 20 };
 
@@ -66,6 +67,6 @@ void handle_web(struct exchange *x)
             reply_from_program(x, name, type);
     }
     if (x->response != NULL) return;
-    problem_set(&p, 404, NULL, NULL, "there is no such path");
+    route_missing(x->path, &p);
     reply_problem(x, &p);
 }

@@ -529,20 +529,10 @@ static void test_embeddings(void **state)
     free(body);
 }
 
-static json_t *get(const char *path)
-{
-    struct http_reply r = http(port, "GET", path, "", NULL);
-    json_t *o = json_of(&r);
-
-    assert_int_equal(r.status, 200);
-    http_free(&r);
-    return o;
-}
-
 static void test_about(void **state)
 {
     struct http_reply r = http(port, "GET", "/metrics", "", NULL);
-    json_t *o = get("/props");
+    json_t *o = get(port, "/props", 200);
 
     (void)state;
     assert_string_equal(text_at(o, "model"), "tiny");
@@ -553,13 +543,13 @@ static void test_about(void **state)
     assert_int_equal(json_integer_value(json_at(o, "skeleton/edges/0/0")), 15);
     assert_true(json_is_false(json_at(o, "key_needed")));
     json_decref(o);
-    o = get("/v1/models");
+    o = get(port, "/v1/models", 200);
     assert_string_equal(text_at(o, "data/0/id"), "tiny");
     json_decref(o);
-    o = get("/v1/models/tiny");
+    o = get(port, "/v1/models/tiny", 200);
     assert_string_equal(text_at(o, "object"), "model");
     json_decref(o);
-    o = get("/slots");
+    o = get(port, "/slots", 200);
     assert_int_equal(json_array_size(o), 2);
     assert_string_equal(text_at(o, "0/state"), "idle");
     json_decref(o);
@@ -572,7 +562,7 @@ static void test_about(void **state)
 /* The description and the server know the same paths and methods. */
 static void test_openapi(void **state)
 {
-    json_t *o = get("/openapi.json"), *paths = json_at(o, "paths"), *methods, *about;
+    json_t *o = get(port, "/openapi.json", 200), *paths = json_at(o, "paths"), *methods, *about;
     size_t described = 0;
     const char *path, *method;
 

@@ -66,6 +66,24 @@ static void test_paths(void **state)
     serve_close(s);
 }
 
+/* A client whose base URL has no "/v1" is told of it; nothing else is. */
+static void test_path_without_version(void **state)
+{
+    struct serve_options o = server_options();
+    struct server *s = open_server(model, &o);
+    int port = serve_port(s);
+    json_t *unknown = get(port, "/v2/models", 404), *models = get(port, "/models", 404);
+
+    (void)state;
+    refuses(port, "/chat/completions", HELLO, 404,
+            "it is /v1/chat/completions, so a client's base URL ends in /v1");
+    assert_non_null(strstr(text_at(models, "error/message"), "it is /v1/models,"));
+    assert_string_equal(text_at(unknown, "error/message"), "there is no such path");
+    json_decref(unknown);
+    json_decref(models);
+    serve_close(s);
+}
+
 static void test_long_question(void **state)
 {
     struct serve_options o = server_options();
@@ -614,15 +632,25 @@ static void test_busy_port(void **state)
 int main(void)
 {
     const struct CMUnitTest tests[] = {
-        cmocka_unit_test(test_paths),      cmocka_unit_test(test_long_question),
-        cmocka_unit_test(test_max_tokens), cmocka_unit_test(test_keys),
-        cmocka_unit_test(test_hosts),      cmocka_unit_test(test_origins),
-        cmocka_unit_test(test_body_limit), cmocka_unit_test(test_media_path),
-        cmocka_unit_test(test_page),       cmocka_unit_test(test_gone),
-        cmocka_unit_test(test_queue),      cmocka_unit_test(test_slow),
-        cmocka_unit_test(test_nonsense),   cmocka_unit_test(test_time_limit),
-        cmocka_unit_test(test_drain),      cmocka_unit_test(test_close_under_way),
-        cmocka_unit_test(test_access),     cmocka_unit_test(test_busy_port),
+        cmocka_unit_test(test_paths),
+        cmocka_unit_test(test_path_without_version),
+        cmocka_unit_test(test_long_question),
+        cmocka_unit_test(test_max_tokens),
+        cmocka_unit_test(test_keys),
+        cmocka_unit_test(test_hosts),
+        cmocka_unit_test(test_origins),
+        cmocka_unit_test(test_body_limit),
+        cmocka_unit_test(test_media_path),
+        cmocka_unit_test(test_page),
+        cmocka_unit_test(test_gone),
+        cmocka_unit_test(test_queue),
+        cmocka_unit_test(test_slow),
+        cmocka_unit_test(test_nonsense),
+        cmocka_unit_test(test_time_limit),
+        cmocka_unit_test(test_drain),
+        cmocka_unit_test(test_close_under_way),
+        cmocka_unit_test(test_access),
+        cmocka_unit_test(test_busy_port),
         cmocka_unit_test(test_lanes),
     };
 

@@ -104,16 +104,25 @@ static inline const char *text_at(json_t *o, const char *path)
     return text;
 }
 
-/* POSTs and expects this status; the reply's JSON, to be released. */
-static inline json_t *post(int port, const char *path, const char *body, int status)
+/* A reply's JSON, to be released; it must have this status. */
+static inline json_t *answered(struct http_reply r, const char *path, int status)
 {
-    struct http_reply r = http(port, "POST", path, "", body);
     json_t *o;
 
     if (r.status != status) fail_msg("%s: %d, not %d: %s", path, r.status, status, r.body);
     o = json_of(&r);
     http_free(&r);
     return o;
+}
+
+static inline json_t *post(int port, const char *path, const char *body, int status)
+{
+    return answered(http(port, "POST", path, "", body), path, status);
+}
+
+static inline json_t *get(int port, const char *path, int status)
+{
+    return answered(http(port, "GET", path, "", NULL), path, status);
 }
 
 /* POSTs and expects an error whose sentence holds this. */
